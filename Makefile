@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` shows the main job, `make test` proves it. Each sets up what it needs.
+PY := .venv/bin/python
+
+.PHONY: demo test lint format bench fuzz pin setup asterisk clean
+
+demo: setup ## real calls through a real Asterisk: verdicts shown, log verified
+	@$(PY) -m lab.demo
+
+test: setup asterisk ## the whole suite, real calls included, with branch coverage
+	@$(PY) -m coverage erase
+	@$(PY) -m coverage run -m pytest $(PYTEST_ARGS)
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m coverage report
+
+lint: setup ## ruff with everything on, mypy strict
+	@$(PY) -m ruff check
+	@$(PY) -m ruff format --check
+	@$(PY) -m mypy
+
+format: setup
+	@$(PY) -m ruff check --fix
+	@$(PY) -m ruff format
+
+bench: setup asterisk ## the measurements of docs/, one table each
+	@$(PY) -m bench.call
+
+fuzz: setup ## the AGI codec against random bytes, for a minute
+	@$(PY) tests/fuzz/fuzz_agi.py
+
+pin: setup ## new versions, with hashes
+	@scripts/pin
+
+setup:
+	@scripts/setup requirements-dev.txt
+
+asterisk: setup
+	@$(PY) -m lab.asterisk fetch
+
+clean:
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
