@@ -2,8 +2,8 @@
 
 import re
 
-_NUMBER = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d\b)\+?\d(?:[\s().-]?\d){6,}(?![\w:])")
-"""Seven digits or more, as people write numbers: together or parted by one blank, dot, dash or bracket.
+_NUMBER = re.compile(r"(?<![\w.:-])(?!\d{4}-\d\d-\d\d\b)\+?\d(?:[\s().-]{0,2}\d){6,}(?![\w:])")
+"""Seven digits or more, as people write numbers: together or parted by up to two blanks, dots, dashes or brackets.
 
 Not inside a longer word (a ULID, a hash), nor where a time of day follows (an ISO 8601 time).
 """

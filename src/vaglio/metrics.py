@@ -1,0 +1,34 @@
+"""What the service counts, by its Prometheus names; never a number in a label."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25)
+
+
+class Metrics:
+    """The metrics of one process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.decisions = Counter(
+            "vaglio_decisions", "Decisions made.", ("verdict", "reason", "campaign"), registry=self.registry
+        )
+        self.decision_seconds = Histogram(
+            "vaglio_decision_seconds",
+            "From the whole request to the durable decision.",
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.undelivered = Counter(
+            "vaglio_undelivered", "Decisions Asterisk never confirmed.", registry=self.registry
+        )
+        self.failopen = Counter(
+            "vaglio_failopen", "Calls the failure policy let out, handed over.", registry=self.registry
+        )
+        self.agi_errors = Counter(
+            "vaglio_agi_errors", "Conversations that ended without a verdict.", ("kind",), registry=self.registry
+        )
+        self.sessions = Gauge("vaglio_agi_sessions", "Conversations open now.", registry=self.registry)
+        self.loop_lag = Gauge(
+            "vaglio_loop_lag_seconds", "How late the event loop's last tick came.", registry=self.registry
+        )
