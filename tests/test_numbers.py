@@ -1,4 +1,5 @@
 import re
+import zoneinfo
 
 import phonenumbers
 import pytest
@@ -17,6 +18,7 @@ from vaglio.numbers import (
     parse_e164,
     warm,
 )
+from vaglio.numbers.zones import zone_table
 
 EMERGENCY = emergency_numbers(["IT", "FR", "GB", "US"])
 REGIONS = [
@@ -363,3 +365,18 @@ def test_numbers_near_a_valid_one_read_back(tail: int, sample: tuple[str, phonen
         assert number.country is not None
         assert set(number.zones) <= set(country_zones(number.country))
         assert number.zones
+
+
+def test_without_a_time_zone_database_the_service_says_so_at_start() -> None:
+    """A machine without zones fails the warm-up with the next step, and no number's parsing."""
+    zone_table.cache_clear()
+    zoneinfo.reset_tzpath([])
+    try:
+        if not zone_table():
+            with pytest.raises(LookupError, match="install"):
+                warm(["IT"])
+        assert parse_e164("+390612345678").e164 == "+390612345678"
+    finally:
+        zoneinfo.reset_tzpath()
+        zone_table.cache_clear()
+        country_zones.cache_clear()
