@@ -1,0 +1,1 @@
+"""Asterisk: the AGI conversation, the server that holds many of them, and the manager interface."""
