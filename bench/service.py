@@ -1,0 +1,106 @@
+"""A `vaglio serve` of its own: a new site, one campaign, oppositions, free ports, stopped when the block ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic, sleep
+from typing import TYPE_CHECKING
+
+from lab.ports import free_port
+
+from bench.parts import NotMeasured
+from bench.processes import running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CAMPAIGN = "bench"
+CALLER_ID = "+33187654321"
+OPPOSITIONS = 100_000
+"""Every second number from +33600000000 on."""
+
+_CAMPAIGNS = f"""
+[[controller]]
+id = "acme"
+name = "Acme"
+
+[[campaign]]
+id = "{CAMPAIGN}"
+controller = "acme"
+caller_org = "Acme"
+purpose = "service"
+sector = "telecom"
+dial_mode = "manual"
+region = "FR"
+caller_ids = ["{CALLER_ID}"]
+starts = 2020-01-01
+ends = 2099-12-31
+script_version = "1"
+notice_version = "1"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A running service: its FastAGI port and its process id."""
+
+    port: int
+    pid: int
+
+
+@contextmanager
+def vaglio(directory: Path) -> Iterator[Service]:
+    """Serve from a new site in this directory; raises NotMeasured when it cannot be set up or does not start."""
+    port, health = free_port(), free_port()
+    environment = {
+        **os.environ,
+        "VAGLIO_CONFIG": str(directory / "vaglio.toml"),
+        "VAGLIO_FASTAGI__LISTEN": f"127.0.0.1:{port}",
+        "VAGLIO_HEALTH__LISTEN": f"127.0.0.1:{health}",
+    }
+    program = Path(sys.executable).with_name("vaglio")
+    _call([program, "init", directory], environment)
+    (directory / "campaigns.toml").write_text(_CAMPAIGNS)
+    _call([program, "campaign", "import", directory / "campaigns.toml"], environment)
+    (directory / "oppositions.csv").write_text(_oppositions())
+    _call([program, "opposition", "import", directory / "oppositions.csv"], environment)
+    log = directory / "serve.log"
+    with running([program, "serve"], port, log=log, environment=environment) as process:
+        _await_ready(f"http://127.0.0.1:{health}/readyz", log)
+        yield Service(port, process.pid)
+
+
+def _oppositions() -> str:
+    rows = [f"+336{2 * n:08d},*,*,2026-01-05T10:00:00Z" for n in range(1, OPPOSITIONS + 1)]
+    return "\n".join(["number,controller,purpose,opposed_at", *rows, ""])
+
+
+def _await_ready(url: str, log: Path) -> None:
+    deadline = monotonic() + 20
+    while monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own address
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            sleep(0.05)
+    lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+    raise NotMeasured(f"vaglio serve never became ready: {lines[-1]}")
+
+
+def _call(command: list[str | Path], environment: dict[str, str]) -> None:
+    words = [str(word) for word in command]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotMeasured(f"vaglio {words[1]} failed: {error}") from error
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
+        raise NotMeasured(f"vaglio {' '.join(words[1:3])} failed: {lines[-1]}")
