@@ -101,6 +101,8 @@ class Request:
     """``agi_arg_1`` … in order: what stood after the commas in the dialplan."""
     headers: Mapping[str, str] = field(repr=False)
     """Every other header, the first of each name."""
+    peer: str = ""
+    """The address the connection came from, which the server adds."""
 
     @property
     def uniqueid(self) -> str:

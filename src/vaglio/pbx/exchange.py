@@ -176,7 +176,7 @@ class Session(asyncio.Protocol):
 
     def _ask(self, request: Request) -> None:
         server = self._server
-        found = server.route_for(request, local=self._local)
+        found = server.route_for(request, self._peer, local=self._local)
         if isinstance(found, Failure):
             self._fail(found)
             return

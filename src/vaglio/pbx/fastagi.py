@@ -139,16 +139,19 @@ class FastAgiServer:
             admission = self._admissions[address] = _judge_peer(address, self._peers)
         return admission
 
-    def route_for(self, request: Request, *, local: bool) -> tuple[Route, Request] | Failure:
-        """Check the secret and find the route; the request comes back without the secret."""
+    def route_for(self, request: Request, peer: str, *, local: bool) -> tuple[Route, Request] | Failure:
+        """Check the secret and find the route; the request comes back with its peer and without the secret."""
+        args = request.args
         if self._secret is not None:
-            if not request.args or not hmac.compare_digest(request.args[-1].encode(), self._secret):
+            if not args or not hmac.compare_digest(args[-1].encode(), self._secret):
                 return Failure.BAD_SECRET
-            request = Request(request.route, request.args[:-1], request.headers)
+            args = args[:-1]
         elif not local:
             return Failure.BAD_SECRET
         route = self._routes.get(request.route)
-        return Failure.UNKNOWN_ROUTE if route is None else (route, request)
+        if route is None:
+            return Failure.UNKNOWN_ROUTE
+        return route, Request(request.route, args, request.headers, peer)
 
     def count_answer(self) -> None:
         """Count an answer that Asterisk confirmed."""
