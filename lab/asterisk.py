@@ -84,6 +84,12 @@ class Asterisk:
         return path.read_text(errors="replace") if path.exists() else self._console()
 
     @property
+    def cdr(self) -> str:
+        """The call detail records written so far, as CSV; Asterisk writes them a moment after a call's end."""
+        path = self.home / "log" / "cdr-csv" / "Master.csv"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    @property
     def pid(self) -> int:
         """The process id of the running Asterisk."""
         if self._process is None:

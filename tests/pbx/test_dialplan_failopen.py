@@ -1,0 +1,120 @@
+"""The failure policy: who is let out unscreened, and how the log learns of it."""
+
+import time
+
+import pytest
+from lab.pbx import Pbx, eventually
+from lab.peer import Conversation, Peer, allow
+
+pytestmark = pytest.mark.pbx
+
+
+def _takes_over(conversation: Conversation) -> None:
+    if conversation.route == "ping":
+        conversation.set(VAGLIO_PONG="0")
+    elif conversation.route == "failed":
+        conversation.set(VAGLIO_TAKEN="7")
+    else:
+        allow(conversation)
+
+
+@pytest.mark.parametrize("text", ["block", "", "allow\n", "allowed", "ALLOW", "al", '"|1|"', "deny"])
+def test_anything_but_allow_is_a_block(pbx: Pbx, number: str, text: str) -> None:
+    """A policy file that does not hold exactly `allow` refuses the call."""
+    pbx.policy("energy", text)
+    assert pbx.dial(number).status == 503
+    assert pbx.saw(number) == []
+    assert pbx.kept() == []
+
+
+def test_a_campaign_without_a_policy_is_a_block(pbx: Pbx, number: str) -> None:
+    """No file means nobody ever accepted the risk."""
+    pbx.policy("another", "allow")
+    assert pbx.dial(number).status == 503
+    assert pbx.saw(number) == []
+
+
+@pytest.mark.parametrize("campaign", ["", ".", "..", "../energy", "ene rgy", "energy/"])
+def test_a_campaign_name_cannot_reach_another_policy(pbx: Pbx, number: str, campaign: str) -> None:
+    """Only a name that is an id as it stands names a file."""
+    pbx.policy("energy", "allow")
+    assert pbx.dial(number, campaign=campaign).status == 503
+    assert pbx.saw(number) == []
+
+
+def test_a_call_let_out_is_marked_and_kept(pbx: Pbx, number: str) -> None:
+    """With `allow` the call goes out as `failopen`, and AstDB keeps number, campaign, caller id, call and time."""
+    pbx.policy("energy", "allow")
+    began = int(time.time())
+    assert pbx.dial(number).status == 200
+    assert [invite.decision for invite in pbx.saw(number)] == ["failopen"]
+    (entry,) = pbx.kept()
+    fields = entry.split(",")
+    assert fields[:3] == [number, "energy", "0399123456"]
+    assert began <= int(fields[4]) <= time.time()
+
+
+def test_a_pass_given_by_the_policy_opens_no_other_number(pbx: Pbx, number: str, other: str) -> None:
+    """The second gate knows no exception for calls let out unscreened."""
+    pbx.policy("energy", "allow")
+    assert pbx.dial(f"*3*{number}*{other}").status != 200
+    assert pbx.saw(other) == []
+
+
+def test_two_calls_let_out_on_one_channel_are_two_entries(pbx: Pbx, number: str, other: str) -> None:
+    """A second number on the same channel does not overwrite the first one's entry."""
+    pbx.policy("energy", "allow")
+    pbx.dial(f"*10*{number}*{other}")
+    assert [entry.split(",")[0] for entry in sorted(pbx.kept())] == [number, other]
+
+
+def test_kept_calls_are_handed_over_without_another_call(pbx: Pbx, number: str) -> None:
+    """When the service is back it gets each entry by itself, and only then AstDB forgets it."""
+    pbx.policy("energy", "allow")
+    pbx.dial(number)
+    (entry,) = pbx.kept()
+    with Peer(_takes_over) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address)
+        eventually(lambda: not pbx.kept())
+        assert [asked.arguments for asked in peer.asked("failed")] == [entry.split(",")]
+        assert peer.asked() == []
+
+
+def test_what_the_service_does_not_acknowledge_is_kept(pbx: Pbx, number: str) -> None:
+    """A service that takes the question but gives no entry id leaves the entry where it is."""
+
+    def forgets(conversation: Conversation) -> None:
+        if conversation.route == "ping":
+            conversation.set(VAGLIO_PONG="0")
+
+    pbx.policy("energy", "allow")
+    pbx.dial(number)
+    with Peer(forgets) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address, VAGLIO_SECRET="s3cret")
+        eventually(lambda: len(peer.asked("failed")) > 0)
+        assert peer.asked("failed")[0].arguments[-1] == "s3cret"
+    assert len(pbx.kept()) == 1
+
+
+def test_an_entry_nobody_takes_does_not_hold_up_the_others(pbx: Pbx, number: str, other: str) -> None:
+    """One refused entry stays; the rest are handed over."""
+
+    def refuses_one(conversation: Conversation) -> None:
+        if conversation.route != "failed" or conversation.arguments[0] != number:
+            _takes_over(conversation)
+
+    pbx.policy("energy", "allow")
+    pbx.dial(number)
+    pbx.dial(other)
+    with Peer(refuses_one) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address)
+        eventually(lambda: [entry.split(",")[0] for entry in pbx.kept()] == [number])
+
+
+def test_a_call_is_not_made_to_wait_for_the_hand_over(pbx: Pbx, number: str, other: str) -> None:
+    """While entries are kept, calls are let out as fast as before and one hand-over is at work, not several."""
+    pbx.policy("energy", "allow")
+    pbx.dial(number)
+    assert pbx.dial(other).ms < 400
+    channels = pbx.asterisk.cli("core show channels concise")
+    assert len([line for line in channels.splitlines() if "!vaglio-handover!s!" in line]) == 1
