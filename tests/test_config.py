@@ -88,7 +88,7 @@ def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             found += keys(inner, f"{prefix}{field.alias or name}.")
-        elif name != "directory" or prefix:
+        elif name != "file" or prefix:
             found.append(f"{prefix}{field.alias or name}")
     return found
 

@@ -10,11 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "vaglio"
 
-BASE = {"errors", "model", "numbers", "redaction", "turn"}
+BASE = {"clock", "errors", "model", "numbers", "redaction", "turn"}
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "redaction": set(),
     "turn": {"errors"},
+    "clock": set(),
+    "__main__": {"cli"},
     "numbers": {"errors", "redaction"},
     "model": {"numbers"},
     "config": {"errors"},

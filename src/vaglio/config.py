@@ -3,6 +3,7 @@
 Paths are relative to the file they stand in. Every key is described in `docs/operating.md`; a test holds that.
 """
 
+import hashlib
 import os
 import tomllib
 from ipaddress import IPv4Network, IPv6Network
@@ -143,8 +144,8 @@ class Settings(BaseSettings):
     pbxs: tuple[Pbx, ...] = Field(default=(), alias="pbx")
     registers: tuple[dict[str, Any], ...] = Field(default=(), alias="register")
     sources: tuple[dict[str, Any], ...] = Field(default=(), alias="source")
-    directory: Path = Path()
-    """Where the configuration file stands; set by `load`, not by the file."""
+    file: Path = Path("vaglio.toml")
+    """The configuration file itself; set by `load`, not by the file."""
 
     @classmethod
     def settings_customise_sources(
@@ -161,7 +162,12 @@ class Settings(BaseSettings):
 
     def path(self, relative: Path) -> Path:
         """A configured path, from the configuration's own directory."""
-        return self.directory / relative
+        return self.file.parent / relative
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that is configured, for the log: it tells that something changed, not what."""
+        return hashlib.sha256(self.model_dump_json(exclude={"file"}).encode()).hexdigest()
 
 
 def find(given: Path | None) -> Path:
@@ -196,7 +202,7 @@ def load(given: Path | None = None) -> Settings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: not valid TOML: {error}; mend it and start again") from error
     try:
-        return Settings(**data, directory=file.absolute().parent)
+        return Settings(**data, file=file.absolute())
     except (ValidationError, TypeError) as error:
         raise ConfigError(f"{file}: {_first(error)}") from error
 

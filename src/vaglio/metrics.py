@@ -19,9 +19,6 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
-        self.undelivered = Counter(
-            "vaglio_undelivered", "Decisions Asterisk never confirmed.", registry=self.registry
-        )
         self.failopen = Counter(
             "vaglio_failopen", "Calls the failure policy let out, handed over.", registry=self.registry
         )
@@ -32,3 +29,8 @@ class Metrics:
         self.loop_lag = Gauge(
             "vaglio_loop_lag_seconds", "How late the event loop's last tick came.", registry=self.registry
         )
+
+    def decided(self, verdict: str, reason: str, campaign: str, seconds: float) -> None:
+        """Count one durable decision; `campaign` is empty when it is none of ours, to bound the labels."""
+        self.decisions.labels(verdict, reason, campaign).inc()
+        self.decision_seconds.observe(seconds)
