@@ -21,7 +21,7 @@ from lab.errors import LabError
 from lab.sipp import Call, place
 
 from bench import agi_load
-from bench.machine import machine_line
+from bench.machine import machine_line, sync_line
 from bench.parts import NotMeasured
 from bench.peers.start import NULL_C, PEERS
 from bench.tables import percentile, table
@@ -160,7 +160,7 @@ def main(arguments: Sequence[str]) -> int:
     except LabError as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1
-    print(f"\n{_report(rows, options.turn)}", flush=True)
+    print(f"\n{_report(rows, options.turn)}\n{sync_line()}", flush=True)
     if not options.no_load:
         print(f"\n{agi_load.report()}")
     return 0

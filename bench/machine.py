@@ -6,10 +6,16 @@ import os
 import platform
 import re
 import sqlite3
+import tempfile
+import time
 from pathlib import Path
 
 from lab import installation
 from lab.errors import LabError
+
+from bench.tables import percentile
+
+_SYNCS = 200
 
 
 def machine_line() -> str:
@@ -35,3 +41,17 @@ def _asterisk() -> str:
         return installation.find().version()
     except LabError as error:
         return f"no Asterisk: {error}"
+
+
+def sync_line() -> str:
+    """What making one page durable costs in the temporary directory, on an otherwise idle file."""
+    times = []
+    with tempfile.TemporaryFile() as file:
+        for number in range(_SYNCS):
+            os.pwrite(file.fileno(), b"\1" * 4096, number * 4096)
+            started = time.perf_counter()
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - started) * 1000)
+            time.sleep(0.002)
+    times.sort()
+    return f"one fdatasync of 4 KiB: p50 {percentile(times, 50):.2f} ms, p99 {percentile(times, 99):.2f} ms"
