@@ -99,6 +99,19 @@ class Asterisk:
     def start(self) -> None:
         """Write the configuration, start, and wait until fully booted."""
         self._write_configuration()
+        self._launch()
+
+    def restart(self) -> None:
+        """Stop and start again: dialplan globals are lost, AstDB and the configuration stay."""
+        self._end_process()
+        self._launch()
+
+    def stop(self) -> None:
+        """Stop this process and no other, and remove its directory."""
+        self._end_process()
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    def _launch(self) -> None:
         with (self.home / "console").open("wb") as console:
             self._process = subprocess.Popen(
                 self._installation.command("-C", f"{self._inner}/asterisk.conf", "-f"),
@@ -122,8 +135,7 @@ class Asterisk:
                 raise LabError(f"Asterisk did not start; its last words: {tail}")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop this process and no other, and remove its directory."""
+    def _end_process(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -132,7 +144,6 @@ class Asterisk:
                 self._process.kill()
                 self._process.wait(timeout=5)
         self._process = None
-        shutil.rmtree(self.home, ignore_errors=True)
 
     def cli(self, command: str) -> str:
         """What `asterisk -rx COMMAND` answers on this instance's own socket."""

@@ -58,13 +58,13 @@ class Conversation:
 
 
 class Peer:
-    """Listens on a free port of loopback and runs `script` for each connection; keeps every conversation."""
+    """Listens on a port of loopback (0: any free one) and runs `script` for each connection; keeps them all."""
 
-    def __init__(self, script: Callable[[Conversation], None]) -> None:
+    def __init__(self, script: Callable[[Conversation], None], port: int = 0) -> None:
         self.script = script
         self.conversations: list[Conversation] = []
         self.stopping = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server = _Server(("127.0.0.1", port), _Handler)
         self._server.peer = self
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
@@ -93,6 +93,7 @@ class Peer:
 
 
 class _Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
     request_queue_size = 256

@@ -1,10 +1,12 @@
 """The failure policy: who is let out unscreened, and how the log learns of it."""
 
 import time
+from collections.abc import Iterator
 
 import pytest
 from lab.pbx import Pbx, eventually
 from lab.peer import Conversation, Peer, allow
+from lab.sipp import Call, place
 
 pytestmark = pytest.mark.pbx
 
@@ -118,3 +120,26 @@ def test_a_call_is_not_made_to_wait_for_the_hand_over(pbx: Pbx, number: str, oth
     assert pbx.dial(other).ms < 400
     channels = pbx.asterisk.cli("core show channels concise")
     assert len([line for line in channels.splitlines() if "!vaglio-handover!s!" in line]) == 1
+
+
+def test_kept_calls_survive_a_restart_of_asterisk(pbx: Pbx, number: str) -> None:
+    """After a restart they are handed over without a call: AstDB holds them and the start wakes the hand-over."""
+    pbx.policy("energy", "allow")
+    pbx.dial(number)
+    (entry,) = pbx.kept()
+    pbx.asterisk.restart()
+    with Peer(_takes_over, port=pbx.asterisk.ports.service) as peer:
+        eventually(lambda: not pbx.kept())
+        assert [asked.arguments for asked in peer.asked("failed")] == [entry.split(",")]
+
+
+def test_many_kept_calls_are_each_handed_over_once(pbx: Pbx, unused_numbers: Iterator[int]) -> None:
+    """More entries than a dialplan variable can hold: none is lost, none comes twice."""
+    pbx.policy("energy", "allow")
+    numbers = [f"+39333{next(unused_numbers):07d}" for _ in range(400)]
+    results = place(pbx.asterisk.ports.sip, [Call(number, "energy", "0399123456") for number in numbers], rate=150)
+    assert {result.status for result in results} == {200}
+    with Peer(_takes_over) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address)
+        eventually(lambda: not pbx.kept())
+        assert sorted(asked.arguments[0] for asked in peer.asked("failed")) == numbers

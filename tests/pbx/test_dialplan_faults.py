@@ -1,8 +1,11 @@
 """What happens when no verdict comes: how fast a call ends, what is tried next, what is left as it was."""
 
+from collections.abc import Iterator
+
 import pytest
 from lab.pbx import Pbx
 from lab.peer import Conversation, Peer, allow, block, failure, full_backlog
+from lab.sipp import Call, place
 
 pytestmark = pytest.mark.pbx
 
@@ -142,3 +145,29 @@ def test_the_sites_own_limit_still_ends_its_call(pbx: Pbx, number: str) -> None:
         result = pbx.dial(f"*8*{number}")
     assert pbx.stored("test", "timeout") == "site"
     assert 700 < result.ms < 1500
+
+
+def test_a_verdict_whose_peer_never_hangs_up_still_counts(pbx: Pbx, number: str, other: str) -> None:
+    """What was decided and recorded holds, though the watchdog had to end the conversation."""
+
+    def lingers(conversation: Conversation) -> None:
+        (allow if conversation.arguments[0] == number else block)(conversation)
+        _silent(conversation)
+
+    with Peer(lingers) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address)
+        pbx.policy("energy", "allow")
+        assert pbx.dial(number).status == 200
+        pbx.set(VAGLIO_SKIP_SERVICE="0")
+        assert pbx.dial(other).status == 603
+    assert [invite.decision for invite in pbx.saw(number)] == ["01JZ0000000000000000000000"]
+
+
+def test_calls_at_once_wait_for_a_silent_service_side_by_side(pbx: Pbx, unused_numbers: Iterator[int]) -> None:
+    """Twenty calls that meet a silent service are all refused within a second."""
+    calls = [Call(f"+39333{next(unused_numbers):07d}", "energy", "0399123456") for _ in range(20)]
+    with Peer(_silent) as peer:
+        pbx.set(VAGLIO_ADDRESS=peer.address)
+        results = place(pbx.asterisk.ports.sip, calls, rate=200)
+    assert {result.status for result in results} == {503}
+    assert max(result.ms for result in results) < 1000
