@@ -11,6 +11,8 @@ from vaglio.audit.entry import Entry, EntryKind, make
 from vaglio.audit.keys import Keys
 from vaglio.audit.reader import Reader, Record
 from vaglio.audit.redact import redacted
+from vaglio.audit.seal_task import keep_sealed
+from vaglio.audit.sealing import InconsistentLog, Sealed, Sealer
 from vaglio.audit.writer import Writer
 
 __all__ = [
@@ -18,15 +20,19 @@ __all__ = [
     "Claim",
     "Entry",
     "EntryKind",
+    "InconsistentLog",
     "Keys",
     "Log",
     "Reader",
     "Record",
+    "Sealed",
+    "Sealer",
     "Writer",
     "create_log",
     "decision_entry",
     "delivery_entry",
     "failopen_entry",
+    "keep_sealed",
     "make",
     "outcome_entry",
     "redacted",

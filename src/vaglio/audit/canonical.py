@@ -15,8 +15,8 @@ import orjson
 
 from vaglio.errors import InputError
 
-MAX_BODY = 65536
-"""Bytes an entry may have."""
+MAX_BODY = 65535
+"""Bytes an entry may have: what the entry bundles of tlog-tiles can hold."""
 
 _FORM = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -24,6 +24,8 @@ from vaglio.audit.note import Verifier
 from vaglio.errors import ConfigError, VerificationError
 
 SIGNING, SEARCH, SEALING, ORIGIN = "signing.pem", "search.key", "sealing.key", "origin"
+NEXT = "signing.pem.next"
+"""A new signing key on its way into the old one's place."""
 PUBLIC = "signing.vkey"
 """Public: the verifier key of the checkpoints, to be handed to auditors."""
 
@@ -102,6 +104,43 @@ class Keys:
     def fingerprints(self) -> dict[str, str]:
         """What the first entry says of the secret keys, to notice wrong ones; reveals nothing of them."""
         return {"search": _fingerprint(self._search), "sealing": _fingerprint(self._sealing_secret)}
+
+    def keep_next(self, key: Ed25519PrivateKey) -> None:
+        """Keep a new signing key beside the old one until the log names it.
+
+        Raises:
+            ConfigError: when it cannot be written.
+        """
+        try:
+            write_private(self.directory / NEXT, signing_pem(key))
+        except OSError as error:
+            raise ConfigError(f"{self.directory}: the new key cannot be written ({error.strerror})") from error
+
+    def next_verifier(self) -> Verifier | None:
+        """The public half of the key on its way in, if there is one.
+
+        Raises:
+            ConfigError: when it is no key.
+        """
+        path = self.directory / NEXT
+        return Verifier.of(self.origin, load_signing(path)) if path.exists() else None
+
+    def with_next(self) -> Self:
+        """Put the new signing key in the old one's place, which is then gone.
+
+        Raises:
+            ConfigError: when it cannot be done.
+        """
+        try:
+            (self.directory / NEXT).replace(self.directory / SIGNING)
+            sync_directory(self.directory)
+            made = self.load(self.directory)
+            write_private(self.directory / PUBLIC, f"{made.verifier.vkey}\n".encode("ascii"))
+        except OSError as error:
+            raise ConfigError(
+                f"{self.directory}: the new key cannot be put in place ({error.strerror})"
+            ) from error
+        return made
 
     def token(self, e164: str) -> bytes:
         """What a number is searched by: HMAC-SHA256 under the search key, 32 bytes."""
