@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_SUITE = "forky"
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_APT_LISTS = Path("/var/lib/apt/lists")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,9 +143,7 @@ def _apt_install(package: str) -> None:
 def _apt_candidate(package: str) -> bool:
     if shutil.which("apt-cache") is None:
         return False
-    if os.geteuid() == 0 and "Candidate:" not in _run(
-        "reading the package lists", ["apt-cache", "policy", "bash"]
-    ):
+    if os.geteuid() == 0 and not any(_APT_LISTS.glob("*_Packages*")):
         _run("reading the package lists", ["apt-get", "update"])
     policy = _run("asking apt", ["apt-cache", "policy", package])
     return "Candidate:" in policy and "Candidate: (none)" not in policy

@@ -151,3 +151,13 @@ def test_a_verdict_lasts_for_its_call_only(pbx: Pbx, number: str) -> None:
         _open_all(pbx, peer)
         assert [pbx.dial(number).status, pbx.dial(number).status] == [200, 603]
     assert len(pbx.saw(number)) == 1
+
+
+def test_what_the_gate_stops_is_logged_without_the_number(pbx: Pbx, number: str) -> None:
+    """The warning names the channel and the last three digits, never the number."""
+    before = len(pbx.asterisk.log)
+    pbx.dial(f"*6*{number}")
+    lines = [line for line in pbx.asterisk.log[before:].splitlines() if "vaglio-gate" in line]
+    assert len(lines) == 1
+    assert f"...{number[-3:]} " in lines[0]
+    assert number[1:] not in lines[0]
