@@ -20,6 +20,7 @@ from vaglio.pbx.agi import (
     Request,
     State,
 )
+from vaglio.pbx.request import MAX_HEADER_LINES
 
 BLOCK = header_block("screen", "+390612345678", "energy", "0399123456")
 ANSWER = {"VAGLIO": "allow:1.2:01ARZ3NDEKTSV4RRFFQ69G5FAV", "VAGLIO_REASON": "CONSENT"}
@@ -143,8 +144,8 @@ def test_header_block_may_fill_its_limit_and_no_more() -> None:
 
 def test_header_block_has_two_hundred_lines_at_most() -> None:
     """Line 201 is refused."""
-    lines = [b"agi_k%d: v\n" % n for n in range(agi.MAX_HEADER_LINES)]
-    assert len(asked(b"".join([*lines, b"\n"]))[1].headers) == agi.MAX_HEADER_LINES
+    lines = [b"agi_k%d: v\n" % n for n in range(MAX_HEADER_LINES)]
+    assert len(asked(b"".join([*lines, b"\n"]))[1].headers) == MAX_HEADER_LINES
     assert fault_of(b"".join([*lines, b"agi_more: v\n\n"])) is Fault.HEADER_TOO_LARGE
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import socket
+import struct
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
@@ -208,3 +210,40 @@ async def test_memory_returns_to_where_it_was() -> None:
             tracemalloc.stop()
         assert held < 100_000
         assert peak < 2_000_000
+
+
+@on_both_loops
+async def test_reset_connection_ends_the_call_and_its_route() -> None:
+    """A peer that resets during the route is counted, and the route is cancelled."""
+    started = asyncio.Event()
+    cancelled = asyncio.Event()
+
+    async def route(request: Request) -> Reply:
+        started.set()
+        try:
+            await asyncio.sleep(PATIENCE)
+        finally:
+            cancelled.set()
+        return await screen(request)
+
+    async with serving(replace(QUICK, deadline_seconds=PATIENCE), routes={"screen": route}) as server:
+        _, writer = await asyncio.open_connection(HOST, server.port)
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.write(BLOCK)
+        await asyncio.wait_for(started.wait(), PATIENCE)
+        writer.transport.abort()
+        await asyncio.wait_for(cancelled.wait(), PATIENCE)
+        assert server.errors == {Failure.EOF: 1}
+
+
+@on_both_loops
+async def test_peers_that_do_not_leave_hold_no_more_than_the_cap() -> None:
+    """Beyond the cap of lingering peers the next one is closed without waiting for it."""
+    async with serving(replace(QUICK, sessions=2, linger_seconds=PATIENCE)) as server:
+        writers = [(await asyncio.open_connection(HOST, server.port))[1] for _ in range(6)]
+        for writer in writers:
+            writer.write(b"x")
+        await settled(lambda: sum(server.errors.values()) == 6)
+        assert len(server.leaving) <= 2
+        for writer in writers:
+            writer.transport.abort()
