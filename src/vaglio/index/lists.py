@@ -23,6 +23,7 @@ from vaglio.index.rows import MAX_LINE, Reject, Rejects
 
 MAX_NUMBERS: Final = 1_000_000_000
 _BLOCK: Final = 4 * 1024 * 1024
+_GROWTH: Final = 1_000_000
 _ASCII_LIKE: Final = frozenset({"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"})
 _NOT_A_NUMBER: Final = Reject("number", "not a number in the form that the register's definition says")
 
@@ -53,19 +54,18 @@ def read_list(
 
     Raises InputError for a file that cannot be read as the register's definition says.
     """
-    blocks: list[Numbers] = []
+    gathered = _Gathered()
     marks: list[Flags] = []
-    read = amount = 0
+    read = 0
     for _, stream in members(file, on_bytes):
         for numbers, added, rows in _parts(register, file, stream, rejects, change=change):
             read += rows
-            amount += len(numbers)
-            if amount > MAX_NUMBERS:
+            if gathered.length + len(numbers) > MAX_NUMBERS:
                 raise InputError(f"{file}: more than {MAX_NUMBERS} numbers; it is no register's file")
-            blocks.append(numbers)
+            gathered.append(numbers)
             if change:
                 marks.append(added)
-    numbers = _joined(blocks)
+    numbers = gathered.numbers()
     if not change:
         return NumberList(_sorted_once(numbers), np.empty(0, dtype=np.uint64), read, rejects.count)
     added = np.concatenate(marks) if marks else np.empty(0, dtype=np.bool_)
@@ -75,25 +75,49 @@ def read_list(
     return NumberList(last[stays], last[~stays], read, rejects.count)
 
 
-def _joined(blocks: list[Numbers]) -> Numbers:
-    """One array out of many, which are let go one by one: no moment holds all numbers twice."""
-    joined = np.empty(sum(map(len, blocks)), dtype=np.uint64)
-    place = len(joined)
-    while blocks:
-        block = blocks.pop()
-        joined[place - len(block) : place] = block
-        place -= len(block)
-    return joined
+class _Gathered:
+    """Numbers in one array that grows in place: the kernel moves pages, nothing is held twice."""
+
+    def __init__(self) -> None:
+        self._numbers = np.empty(_GROWTH, dtype=np.uint64)
+        self.length = 0
+
+    def append(self, block: Numbers) -> None:
+        """Add numbers at the end."""
+        end = self.length + len(block)
+        if end > len(self._numbers):
+            self._numbers.resize(max(end, len(self._numbers) * 3 // 2), refcheck=False)
+        self._numbers[self.length : end] = block
+        self.length = end
+
+    def numbers(self) -> Numbers:
+        """All of them; nothing can be added afterwards."""
+        self._numbers.resize(self.length, refcheck=False)
+        return self._numbers
 
 
 def _sorted_once(numbers: Numbers) -> Numbers:
-    if len(numbers) > 1:
-        if not (numbers[:-1] <= numbers[1:]).all():
-            numbers.sort()
-        once = np.concatenate(([True], numbers[1:] != numbers[:-1]))
-        if not once.all():
-            return numbers[once]
-    return numbers
+    """The numbers sorted and each once, in the array's own memory."""
+    if not _ascending(numbers):
+        numbers.sort()
+    kept = 0
+    for at in range(0, len(numbers), _GROWTH):
+        piece = numbers[at : at + _GROWTH]
+        once = np.empty(len(piece), dtype=np.bool_)
+        once[0] = kept == 0 or piece[0] != numbers[kept - 1]
+        np.not_equal(piece[1:], piece[:-1], out=once[1:])
+        fresh = piece[once]
+        numbers[kept : kept + len(fresh)] = fresh
+        kept += len(fresh)
+    return numbers[:kept]
+
+
+def _ascending(numbers: Numbers) -> bool:
+    for at in range(0, len(numbers), _GROWTH):
+        piece = numbers[at : at + _GROWTH + 1]
+        if not (piece[:-1] <= piece[1:]).all():
+            return False
+    return True
 
 
 def _parts(

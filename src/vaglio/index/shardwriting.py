@@ -16,7 +16,7 @@ Shard = tuple[int, bytes, int]
 """Shard number, bitmap as stored, and how many numbers it holds."""
 
 _LOW: Final = np.uint64((1 << SHARD_BITS) - 1)
-_AT_ONCE: Final = 8_000_000
+_AT_ONCE: Final = 2_000_000
 
 
 def shards_of(numbers: Numbers) -> Iterator[Shard]:
