@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -70,6 +71,8 @@ class Asterisk:
         if root is not None:
             temporary = root / "tmp"
         self.home = Path(tempfile.mkdtemp(prefix="vaglio-", dir=temporary))
+        # Also for a bench that failed before it came to start this one.
+        weakref.finalize(self, shutil.rmtree, self.home, ignore_errors=True)
         self._inner = self.home if root is None else Path("/") / self.home.relative_to(root)
 
     @property
