@@ -1,6 +1,10 @@
 """Assembles the command line and turns every error a person can mend into one line."""
 
+import os
 import sys
+import traceback
+from importlib import import_module
+from pathlib import Path
 
 import typer
 
@@ -25,6 +29,8 @@ def _root(*, version: bool = typer.Option(False, "--version", help="Print the ve
 
 def run() -> None:
     """Entry point of `vaglio`."""
+    for group in ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing"):
+        import_module(f"vaglio.cli.{group}")
     try:
         app()
     except VaglioError as error:
@@ -33,6 +39,16 @@ def run() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader has left, as `head` does
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("VAGLIO_TRACEBACK"):
+            raise
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        typer.echo(
+            f"vaglio: internal error in {Path(where.filename).name}:{where.lineno}: {type(error).__name__};"
+            " a defect of Vaglio: run again with VAGLIO_TRACEBACK=1 and report what it prints",
+            err=True,
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         typer.echo("vaglio: interrupted; nothing is half done, run the command again", err=True)
         sys.exit(130)

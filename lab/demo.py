@@ -1,0 +1,184 @@
+"""`make demo`: real calls through a real Asterisk, each verdict and what the trunk saw, then the log.
+
+Everything runs in a temporary directory on free ports of 127.0.0.1 and is gone at the end. Where no real Asterisk
+can be had, the same questions go through an AGI client, and the table says `simulated`.
+"""
+
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lab import agi_client, installation
+from lab.asterisk import Asterisk, Ports
+from lab.errors import AsteriskUnavailable, LabError
+from lab.sipp import Call, Result, Trunk, place, with_trunk
+from lab.vaglio import Vaglio
+from vaglio.redaction import mask
+
+SAMPLE = Path(str(resources.files("lab"))) / "sample"
+OURS = "+390612345678"
+_WIDTH = 140
+_HANDOVER_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call of the demo, and what it shows."""
+
+    shows: str
+    call: Call
+
+
+STEPS = (
+    Step("a customer, nothing against it", Call("+393331234501", "renewals", OURS)),
+    Step("the same, dialled nationally", Call("3331234502", "renewals", OURS)),
+    Step("a person who has opposed", Call("+393331234567", "renewals", OURS)),
+    Step("... dialled as 0039", Call("00393331234567", "renewals", OURS)),
+    Step("a number that is not declared", Call("+393331234503", "renewals", "+390699999999")),
+    Step("a campaign nobody knows", Call("+393331234504", "unknown", OURS)),
+    Step("a number that cannot be", Call("+39333", "renewals", OURS)),
+    Step("an emergency call", Call("112", "renewals", OURS)),
+)
+AFTER_STOP = (
+    Step("service stopped, policy block", Call("+393331234505", "renewals", OURS)),
+    Step("service stopped, policy allow", Call("+393331234506", "outage-notice", OURS)),
+    Step("service stopped, emergency", Call("112", "renewals", OURS)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table."""
+
+    shows: str
+    number: str
+    verdict: str
+    reason: str
+    sip: str
+    trunk: str
+    ms: float
+
+
+def main() -> int:
+    """Run the demo; 0 when everything went as it must."""
+    console = Console(width=max(Console().width, _WIDTH))
+    try:
+        with console.status("Setting up a real Asterisk (once; cached afterwards)"):
+            installation.fetch()
+            installation.sipp()
+        asterisk: Asterisk | None = Asterisk(ports=Ports.free())
+    except AsteriskUnavailable as error:
+        console.print(f"No real Asterisk here ({error}); the same calls through an AGI client, simulated.")
+        asterisk = None
+    try:
+        with tempfile.TemporaryDirectory(prefix="vaglio-demo-") as directory:
+            _run(console, Path(directory), asterisk)
+    except LabError as error:
+        console.print(f"demo: {error}", markup=False)
+        return 1
+    return 0
+
+
+def _run(console: Console, home: Path, asterisk: Asterisk | None) -> None:
+    with ExitStack() as stack:
+        if asterisk is not None:
+            vaglio = Vaglio(home, port=asterisk.ports.service, policy_directory=asterisk.policy_dir)
+        else:
+            vaglio = Vaglio(home)
+        vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
+        vaglio.run("opposition", "import", str(SAMPLE / "oppositions.csv"))
+        vaglio.start()
+        stack.callback(vaglio.stop)
+        if asterisk is None:
+            _show(console, "Calls (simulated: no Asterisk, no SIP)", asyncio.run(_simulated(vaglio, STEPS)))
+        else:
+            stack.enter_context(asterisk)
+            trunk = stack.enter_context(Trunk(asterisk.ports.trunk))
+            _show(
+                console, f"Calls through {installation.find().version()}", _placed(vaglio, asterisk, trunk, STEPS)
+            )
+            vaglio.stop()
+            _show(console, "The same with the service stopped", _placed(vaglio, asterisk, trunk, AFTER_STOP))
+            vaglio.start()
+            place(asterisk.ports.sip, [STEPS[0].call])
+            _await_handover(vaglio)
+        console.print("\n[bold]The last entries of the decision log[/bold] (vaglio audit tail)")
+        print(vaglio.run("audit", "tail", "--count", "12"))
+        verified = vaglio.run("audit", "verify")
+        console.print(f"vaglio audit verify: {verified.strip()}", markup=False)
+
+
+def _await_handover(vaglio: Vaglio) -> None:
+    """The PBX hands over what it let out, once the service is back."""
+    deadline = time.monotonic() + _HANDOVER_SECONDS
+    while time.monotonic() < deadline:
+        if any(entry["kind"] == "failopen" for entry in vaglio.json("audit", "tail")):
+            return
+        time.sleep(0.5)
+    raise LabError("the call that the failure policy let out was not handed over to the service")
+
+
+def _placed(vaglio: Vaglio, asterisk: Asterisk, trunk: Trunk, steps: Sequence[Step]) -> list[Row]:
+    results: list[Result] = []
+    for step in steps:
+        results += place(asterisk.ports.sip, [step.call])
+    seen = with_trunk(results, trunk.invites())
+    entries = vaglio.json("audit", "tail", "--count", "100") if vaglio.ready() else []
+    decisions = [entry for entry in entries if entry["kind"] == "decision"]
+    rows = []
+    for step, result in zip(steps, seen, strict=True):
+        decision = result.trunk.decision if result.trunk else None
+        verdict, reason = _decided(decisions, step, decision)
+        saw = f"INVITE, {decision}" if result.trunk else "nothing"
+        rows.append(Row(step.shows, mask(step.call.number), verdict, reason, str(result.status), saw, result.ms))
+    return rows
+
+
+def _decided(decisions: list[dict[str, Any]], step: Step, decision: str | None) -> tuple[str, str]:
+    """Verdict and reason from the log; what the dialplan decided alone has no entry there."""
+    if decision == "emergency":
+        return "allow", "emergency set"
+    if not decisions:
+        return "", "failure policy"
+    ours = [one for one in decisions if one["number"]["last3"] == step.call.number[-3:]]
+    entry = next(one for one in ours if decision in {None, one["id"]})
+    decisions.remove(entry)
+    return entry["verdict"], entry["reason"]
+
+
+async def _simulated(vaglio: Vaglio, steps: Sequence[Step]) -> list[Row]:
+    rows = []
+    for step in steps:
+        call = step.call
+        outcome = await agi_client.call(
+            "127.0.0.1", vaglio.port, "screen", call.number, call.campaign, call.caller_id
+        )
+        verdict = outcome.variables.get("VAGLIO", "").partition(":")[0]
+        reason = outcome.variables.get("VAGLIO_REASON", "")
+        rows.append(Row(step.shows, mask(call.number), verdict, reason, "-", "-", outcome.seconds * 1000))
+    return rows
+
+
+def _show(console: Console, title: str, rows: Sequence[Row]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in ("what it shows", "number", "verdict", "reason", "SIP", "what the trunk saw", "ms"):
+        table.add_column(name, justify="right" if name == "ms" else "left")
+    for row in rows:
+        colour = {"allow": "green", "block": "red"}.get(row.verdict, "yellow")
+        verdict = f"[{colour}]{row.verdict or 'none'}[/{colour}]"
+        table.add_row(row.shows, row.number, verdict, row.reason, row.sip, row.trunk, f"{row.ms:.1f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""`python -m vaglio` is `vaglio`."""
+
+from vaglio.cli.main import run
+
+run()

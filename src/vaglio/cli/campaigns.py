@@ -1,0 +1,148 @@
+"""`vaglio campaign …`, `vaglio controller …`."""
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from vaglio.changes import Change
+from vaglio.cli.main import app
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields, print_json, print_summary, print_table
+from vaglio.errors import NotFoundError
+from vaglio.index import campaigns, imports
+from vaglio.index.reader import Reader
+from vaglio.index.rows import ImportSummary, sha256_of
+from vaglio.model import Campaign
+from vaglio.pbx.policy import write_policies
+from vaglio.site import Site
+
+campaign = typer.Typer(
+    help="Campaigns: what is called for whom, when, and showing which number.", no_args_is_help=True
+)
+controller = typer.Typer(help="Controllers: the principals in whose name calls are made.", no_args_is_help=True)
+app.add_typer(campaign, name="campaign")
+app.add_typer(controller, name="controller")
+
+
+@campaign.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE.toml")],
+    config: ConfigOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Add or replace the controllers and campaigns of a file; all of them or none."""
+    print_summary(asyncio.run(_import(Site.at(config), file)), json=json)
+
+
+async def _import(site: Site, file: Path) -> ImportSummary:
+    with Reader.open(site.index_file) as index:
+        known = {one.id: one for one in index.campaigns()}
+        content = campaigns.load(file, known_controllers=[one.id for one in index.controllers()])
+        changed = [
+            _before_and_after(known.get(one.id), one) for one in content.campaigns if known.get(one.id) != one
+        ]
+        async with site.changes() as (changes, store):
+            _, summary = await changes.make(
+                Change.CAMPAIGNS,
+                {
+                    "file": file.name,
+                    "sha256": sha256_of(file),
+                    "controllers": [one.id for one in content.controllers],
+                    "campaigns": changed,
+                },
+                lambda entry: imports.import_campaigns(store, file, entry=entry),
+                result=asdict,
+            )
+        write_policies(site.policy_directory, index.campaigns())
+    return summary
+
+
+def _before_and_after(before: Campaign | None, after: Campaign) -> dict[str, object]:
+    """What a campaign was and is, for the log: only the keys that differ, and every key of a new one."""
+    new = _plain(after)
+    old = _plain(before) if before else {}
+    differing = sorted(key for key in new if old.get(key) != new[key])
+    return {
+        "id": after.id,
+        "before": {key: old[key] for key in differing} if before else None,
+        "after": {key: new[key] for key in differing},
+    }
+
+
+def _plain(one: Campaign) -> dict[str, Any]:
+    fields = asdict(one)
+    return {
+        key: list(value) if isinstance(value, tuple) else None if value is None else str(value)
+        for key, value in fields.items()
+    }
+
+
+@campaign.command("list")
+def list_(config: ConfigOption = None, *, json: JsonOption = False) -> None:
+    """All campaigns."""
+    with Reader.open(Site.at(config).index_file) as index:
+        known = index.campaigns()
+    if json:
+        print_json([_plain(one) for one in known])
+        return
+    columns = ("id", "controller", "purpose", "dial mode", "region", "starts", "ends", "mode", "on failure")
+    rows = (
+        (
+            one.id,
+            one.controller,
+            one.purpose,
+            one.dial_mode,
+            one.region,
+            one.starts,
+            one.ends,
+            one.mode,
+            one.on_failure,
+        )
+        for one in known
+    )
+    print_table("Campaigns", columns, rows)
+
+
+@campaign.command()
+def show(
+    campaign_id: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """One campaign, whole."""
+    with Reader.open(Site.at(config).index_file) as index:
+        found = index.campaign(campaign_id)
+    if found is None:
+        raise NotFoundError(f"no campaign {campaign_id!r}; vaglio campaign list shows the known ones")
+    print_fields(_plain(found), json=json)
+
+
+@controller.command("list")
+def list_controllers(config: ConfigOption = None, *, json: JsonOption = False) -> None:
+    """All controllers."""
+    with Reader.open(Site.at(config).index_file) as index:
+        known = index.controllers()
+    if json:
+        print_json([asdict(one) for one in known])
+        return
+    print_table("Controllers", ("id", "name"), ((one.id, one.name) for one in known))
+
+
+@controller.command("show")
+def show_controller(
+    controller_id: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """One controller and its campaigns."""
+    with Reader.open(Site.at(config).index_file) as index:
+        found = index.controller(controller_id)
+        own = [one.id for one in index.campaigns() if one.controller == controller_id]
+    if found is None:
+        raise NotFoundError(f"no controller {controller_id!r}; vaglio controller list shows the known ones")
+    print_fields({**asdict(found), "campaigns": own}, json=json)

@@ -1,0 +1,88 @@
+"""`vaglio check`: what would be decided, and why. Writes nothing; the same code path as a call."""
+
+from typing import Annotated, Any
+
+import typer
+
+from vaglio.cli.main import app
+from vaglio.cli.numbers import read_instant
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_table
+from vaglio.model import Verdict
+from vaglio.screening import Judgement
+from vaglio.site import Site
+
+
+@app.command()
+def check(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As the dialplan would pass it.")],
+    campaign: Annotated[str, typer.Option("--campaign", metavar="C")],
+    *,
+    caller_id: Annotated[
+        str | None,
+        typer.Option("--caller-id", metavar="N", help="Left out: the campaign's first declared number."),
+    ] = None,
+    at: Annotated[str | None, typer.Option("--at", metavar="ISO", help="Another instant, with its zone.")] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """What would be decided for a call, and why: every rule asked, the fact it used, its citation."""
+    instant = read_instant("--at", at) if at is not None else None
+    with Site.at(config).screener() as screener:
+        if caller_id is None:
+            known = screener.index.campaign(campaign)
+            caller_id = known.caller_ids[0] if known and known.caller_ids else ""
+        judgement = screener.judge(number, campaign, caller_id, at=instant)
+    if json:
+        print_json(explained(judgement))
+    else:
+        _show(judgement)
+    if judgement.decision.verdict is Verdict.BLOCK:
+        raise typer.Exit(1)
+
+
+def explained(judgement: Judgement) -> dict[str, Any]:
+    """The explanation as one object: the public face of `check --json`."""
+    decision, known = judgement.decision, judgement.facts.campaign
+    return {
+        "verdict": decision.verdict,
+        "reason": decision.reason,
+        "would_be": decision.would_be,
+        "number": judgement.call.number.e164,
+        "campaign": judgement.call.campaign_id,
+        "controller": known.controller if known else None,
+        "jurisdiction": decision.jurisdiction,
+        "local_times": dict(decision.local_times),
+        "rulebook": decision.rulebook,
+        "at": judgement.call.at.isoformat(),
+        "generation": judgement.facts.generation,
+        "findings": [
+            {
+                "rule": finding.rule,
+                "outcome": finding.outcome,
+                "reason": finding.reason,
+                "detail": finding.detail,
+                "citation": finding.citation,
+                "evidence": finding.evidence,
+            }
+            for finding in decision.findings
+        ],
+    }
+
+
+def _show(judgement: Judgement) -> None:
+    decision = judgement.decision
+    typer.echo(
+        f"{decision.verdict.upper()}  {decision.reason}"
+        + (f" (would be {decision.would_be})" if decision.would_be else "")
+    )
+    typer.echo(
+        f"number      {judgement.call.number.e164 or judgement.call.number.digits} ({judgement.call.number.kind})"
+    )
+    typer.echo(f"rulebook    {decision.rulebook or 'none'}")
+    for zone, time in decision.local_times.items():
+        typer.echo(f"local time  {time} ({zone})")
+    print_table(
+        "Findings",
+        ("rule", "outcome", "reason", "detail", "evidence", "citation"),
+        ((one.rule, one.outcome, one.reason, one.detail, one.evidence, one.citation) for one in decision.findings),
+    )

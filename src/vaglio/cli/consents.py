@@ -1,0 +1,146 @@
+"""`vaglio consent …`, and the files of withdrawals, relationships and contacts."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from vaglio.audit.canonical import timestamp
+from vaglio.changes import Change
+from vaglio.cli.facts import add_import, add_show, known_controller
+from vaglio.cli.main import app
+from vaglio.cli.numbers import NumberArgument, RegionOption, read_instant, read_number
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
+from vaglio.clock import now
+from vaglio.errors import InputError
+from vaglio.index.records import ConsentRecord, FactKind, Record, WithdrawalRecord
+from vaglio.model import ConsentChannel
+from vaglio.numbers import Number
+from vaglio.site import Site
+
+consent = typer.Typer(
+    help="Consents: who agreed to be called, by whom, for what, and the proof.", no_args_is_help=True
+)
+withdrawal = typer.Typer(help="Withdrawals of consent.", no_args_is_help=True)
+relationship = typer.Typer(
+    help="Contracts, purchases, inquiries, requested calls, call-backs.", no_args_is_help=True
+)
+contact = typer.Typer(help="What a principal knows of a number's holder.", no_args_is_help=True)
+app.add_typer(consent, name="consent")
+app.add_typer(withdrawal, name="withdrawal")
+app.add_typer(relationship, name="relationship")
+app.add_typer(contact, name="contact")
+
+add_import(consent, FactKind.CONSENT, Change.CONSENT_IMPORT)
+add_import(withdrawal, FactKind.WITHDRAWAL, Change.WITHDRAWAL_IMPORT)
+add_import(relationship, FactKind.RELATIONSHIP, Change.RELATIONSHIP_IMPORT)
+add_import(contact, FactKind.CONTACT, Change.CONTACT_IMPORT)
+add_show(
+    consent,
+    FactKind.CONSENT,
+    (
+        "controller",
+        "purpose",
+        "channel",
+        "sector",
+        "given_at",
+        "expires_at",
+        "method",
+        "evidence_uri",
+        "replaced_by",
+    ),
+)
+add_show(
+    withdrawal, FactKind.WITHDRAWAL, ("controller", "purpose", "channel", "withdrawn_at", "evidence_uri", "entry")
+)
+add_show(
+    relationship,
+    FactKind.RELATIONSHIP,
+    ("controller", "kind", "started_at", "ended_at", "sector", "simplified_revocation", "entry"),
+)
+add_show(
+    contact,
+    FactKind.CONTACT,
+    ("controller", "directory_listed", "region", "subdivision", "timezone", "subject_type", "entry"),
+)
+
+ControllerOption = Annotated[str, typer.Option("--controller", metavar="C", help="The principal.")]
+PurposeOption = Annotated[str, typer.Option("--purpose", metavar="P", help="What the consent is for.")]
+EvidenceOption = Annotated[str | None, typer.Option("--evidence", metavar="URI", help="Where the proof is kept.")]
+
+
+@consent.command()
+def add(
+    number: NumberArgument,
+    controller: ControllerOption,
+    purpose: PurposeOption,
+    given_at: Annotated[str, typer.Option("--given-at", metavar="ISO", help="When, with its zone.")],
+    method: Annotated[str, typer.Option("--method", metavar="HOW", help="web-form, paper, voice, in-store …")],
+    *,
+    channel: Annotated[ConsentChannel, typer.Option("--channel")] = ConsentChannel.HUMAN,
+    sector: Annotated[str | None, typer.Option("--sector")] = None,
+    expires_at: Annotated[str | None, typer.Option("--expires-at", metavar="ISO")] = None,
+    evidence: EvidenceOption = None,
+    evidence_sha256: Annotated[str | None, typer.Option("--evidence-sha256", metavar="HEX")] = None,
+    notice: Annotated[str | None, typer.Option("--notice", metavar="ID", help="The information shown.")] = None,
+    collected_by: Annotated[str | None, typer.Option("--collected-by")] = None,
+    region: RegionOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Record one consent."""
+    read = read_number(number, region)
+    record = ConsentRecord(
+        read.key,
+        controller,
+        purpose,
+        read_instant("--given-at", given_at),
+        method,
+        channel,
+        sector,
+        None if expires_at is None else read_instant("--expires-at", expires_at),
+        evidence,
+        evidence_sha256,
+        notice,
+        collected_by,
+    )
+    if record.expires_at is not None and record.expires_at <= record.given_at:
+        raise InputError("--expires-at: expected a time after --given-at")
+    told = {"purpose": purpose, "given_at": timestamp(record.given_at), "method": method, "evidence_uri": evidence}
+    entry = asyncio.run(_add(Site.at(config), Change.CONSENT, controller, record, read, told))
+    print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
+
+
+@consent.command()
+def withdraw(
+    number: NumberArgument,
+    controller: ControllerOption,
+    purpose: PurposeOption,
+    evidence: EvidenceOption = None,
+    *,
+    region: RegionOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Record that a consent was withdrawn; the consent stays on record, and binds no more."""
+    read = read_number(number, region)
+    record = WithdrawalRecord(read.key, controller, purpose, now(), None, evidence)
+    told = {"purpose": purpose, "withdrawn_at": timestamp(record.withdrawn_at), "evidence_uri": evidence}
+    entry = asyncio.run(_add(Site.at(config), Change.CONSENT_WITHDRAWN, controller, record, read, told))
+    print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
+
+
+async def _add(
+    site: Site, change: Change, controller: str, record: Record, number: Number, told: Mapping[str, object]
+) -> str:
+    async with site.changes() as (changes, store):
+        await known_controller(store, controller)
+        announced, _ = await changes.make(
+            change,
+            {"controller": controller, **told},
+            lambda entry: store.add([record], entry=entry),
+            number=number,
+            result=lambda counts: {"new": counts.new, "unchanged": counts.unchanged},
+        )
+        return announced.id

@@ -1,0 +1,95 @@
+"""`vaglio opposition …`: a person's refusal, recorded, shown, lifted only by an act of its own."""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from vaglio.changes import Change
+from vaglio.cli.facts import add_import, add_show, known_controller
+from vaglio.cli.main import app
+from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
+from vaglio.clock import now
+from vaglio.errors import NotFoundError
+from vaglio.index.records import FactKind, OppositionRecord
+from vaglio.model import ANY
+from vaglio.site import Site
+
+opposition = typer.Typer(help="Oppositions: who refused to be called, by whom, for what.", no_args_is_help=True)
+app.add_typer(opposition, name="opposition")
+
+ControllerOption = Annotated[
+    str, typer.Option("--controller", metavar="C", help="The principal; * is every principal served here.")
+]
+
+
+add_import(opposition, FactKind.OPPOSITION, Change.OPPOSITION_IMPORT)
+
+
+@opposition.command()
+def add(
+    number: NumberArgument,
+    controller: ControllerOption,
+    *,
+    purpose: Annotated[str, typer.Option("--purpose", metavar="P", help="One purpose; * is all.")] = ANY,
+    evidence: Annotated[str | None, typer.Option("--evidence", metavar="URI")] = None,
+    region: RegionOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Record an opposition; it binds from the next call on."""
+    site = Site.at(config)
+    read = read_number(number, region)
+    record = OppositionRecord(read.key, controller, purpose, now(), "command-line", evidence)
+
+    async def change() -> str:
+        async with site.changes() as (changes, store):
+            await known_controller(store, controller)
+            announced, _ = await changes.oppose(record, read, {})
+            return announced.id
+
+    entry = asyncio.run(change())
+    print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
+
+
+@opposition.command()
+def lift(
+    number: NumberArgument,
+    controller: ControllerOption,
+    evidence: Annotated[str, typer.Option("--evidence", metavar="URI", help="The person's own later act.")],
+    *,
+    purpose: Annotated[str | None, typer.Option("--purpose", metavar="P", help="Left out: all of them.")] = None,
+    region: RegionOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """End a number's oppositions to a controller, by an act of its own; the record stays."""
+    site = Site.at(config)
+    read = read_number(number, region)
+    at = now()
+
+    async def change() -> tuple[str, int]:
+        async with site.changes() as (changes, store):
+            announced, lifted = await changes.make(
+                Change.OPPOSITION_LIFTED,
+                {"controller": controller, "purpose": purpose, "evidence_uri": evidence},
+                lambda entry: store.lift_opposition(
+                    read.key, controller, purpose=purpose, lifted_at=at, evidence_uri=evidence, entry=entry
+                ),
+                number=read,
+                result=lambda count: {"lifted": count},
+            )
+            return announced.id, lifted
+
+    entry, lifted = asyncio.run(change())
+    if not lifted:
+        raise NotFoundError(f"{read.masked} has no opposition to {controller} in force; nothing was lifted")
+    print_fields({"number": read.masked, "controller": controller, "lifted": lifted, "entry": entry}, json=json)
+
+
+add_show(
+    opposition,
+    FactKind.OPPOSITION,
+    ("controller", "purpose", "opposed_at", "channel", "evidence_uri", "lifted_at", "entry"),
+)

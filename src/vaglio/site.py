@@ -1,0 +1,124 @@
+"""One installation: its configuration, and the rooms opened from it, for the service and for every command."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaglio import config
+from vaglio.audit import Keys, Writer, create_log
+from vaglio.audit import Reader as LogReader
+from vaglio.changes import Changes
+from vaglio.clock import now
+from vaglio.config import Settings
+from vaglio.errors import ConfigError, InputError
+from vaglio.index import database
+from vaglio.index.reader import Reader as IndexReader
+from vaglio.index.store import Store
+from vaglio.numbers import emergency_numbers
+from vaglio.rules import Rulebooks, load
+from vaglio.screening import Screener
+
+CONFIGURATION = """\
+# Vaglio's configuration; docs/operating.md describes every key. Paths are relative to this file.
+
+[fastagi]
+listen = "127.0.0.1:4573"
+
+[health]
+listen = "127.0.0.1:9573"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """An installation by its configuration; nothing is open until asked for."""
+
+    settings: Settings
+
+    @classmethod
+    def at(cls, file: Path | None) -> "Site":
+        """The installation that this configuration file, or else the usual one, describes.
+
+        Raises:
+            ConfigError: when there is none, or something in it is wrong.
+        """
+        return cls(config.load(file))
+
+    @property
+    def index_file(self) -> Path:
+        """Where index.db is."""
+        return self.settings.path(self.settings.index.file)
+
+    @property
+    def log_file(self) -> Path:
+        """Where audit.db is."""
+        return self.settings.path(self.settings.audit.file)
+
+    @property
+    def policy_directory(self) -> Path:
+        """Where the dialplan reads failure policies."""
+        return self.settings.path(self.settings.failure_policy.directory)
+
+    def keys(self) -> Keys:
+        """The keys of the log.
+
+        Raises:
+            ConfigError: when they cannot be used.
+        """
+        return Keys.load(self.settings.path(self.settings.audit.keys))
+
+    def rulebooks(self) -> Rulebooks:
+        """The law in force here.
+
+        Raises:
+            ConfigError: when the site's own file is wrong.
+        """
+        site_file = self.settings.rules.site_file
+        return load(self.settings.path(site_file) if site_file else None)
+
+    def emergency(self) -> frozenset[str]:
+        """The numbers that always pass.
+
+        Raises:
+            ConfigError: when a configured region does not exist.
+        """
+        try:
+            return emergency_numbers(self.settings.rules.emergency_regions)
+        except ValueError as error:
+            raise ConfigError(f"rules.emergency_regions: {error}") from error
+
+    @contextmanager
+    def screener(self) -> Iterator[Screener]:
+        """A screener that reads both databases."""
+        with IndexReader.open(self.index_file) as index, LogReader(self.log_file) as log:
+            yield Screener(index, log, self.keys(), self.rulebooks(), self.emergency())
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[tuple[Changes, Store]]:
+        """The way to change facts, and the index they stand in."""
+        async with Writer(self.log_file, self.keys()) as writer, await Store.open(self.index_file) as store:
+            yield Changes(store, writer), store
+
+
+def init(directory: Path) -> Site:
+    """Make an installation in a new or empty directory.
+
+    Raises:
+        InputError: when the directory holds something or cannot be made.
+    """
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise InputError(f"{directory}: not empty; name a new or an empty directory")
+        file = directory / "vaglio.toml"
+        file.write_text(CONFIGURATION, encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{directory}: cannot be made ({error.strerror}); name a directory you may write"
+        ) from error
+    site = Site.at(file)
+    keys = Keys.create(site.settings.path(site.settings.audit.keys))
+    database.create(site.index_file)
+    create_log(site.log_file, keys, now())
+    return site
