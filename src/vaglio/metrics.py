@@ -26,6 +26,10 @@ class Metrics:
             "vaglio_agi_errors", "Conversations that ended without a verdict.", ("kind",), registry=self.registry
         )
         self.sessions = Gauge("vaglio_agi_sessions", "Conversations open now.", registry=self.registry)
+        self.log_size = Gauge("vaglio_log_size", "Entries sealed in the decision log.", registry=self.registry)
+        self.checkpoint_age = Gauge(
+            "vaglio_checkpoint_age_seconds", "Since the last signed checkpoint.", registry=self.registry
+        )
         self.loop_lag = Gauge(
             "vaglio_loop_lag_seconds", "How late the event loop's last tick came.", registry=self.registry
         )

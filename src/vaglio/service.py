@@ -18,6 +18,8 @@ import uvloop
 from vaglio import __version__, config, logging
 from vaglio.audit import EntryKind, Writer, make
 from vaglio.audit import Reader as LogReader
+from vaglio.audit.seal_task import keep_sealed
+from vaglio.audit.sealing import InconsistentLog, Sealed
 from vaglio.changes import Changes
 from vaglio.clock import now
 from vaglio.config import Settings
@@ -61,6 +63,11 @@ class Service:
         self._policies_of = -1
         """Generation of the index that the written failure policies follow."""
         self._reloading: asyncio.Task[None] | None = None
+        self._sealing: asyncio.Task[None] | None = None
+        self._signed_at = 0.0
+        """When the last checkpoint was signed, on the loop's clock."""
+        self._alarm: str | None = None
+        """What is wrong with the log: it no longer continues what was signed."""
 
     async def run(self) -> None:
         """Start, serve, stop."""
@@ -109,6 +116,16 @@ class Service:
         await self._writer.append(make(EntryKind.START, now(), _stated(settings)))
         gc.collect()
         gc.freeze()
+        self._signed_at = asyncio.get_running_loop().time()
+        self._sealing = asyncio.get_running_loop().create_task(
+            keep_sealed(
+                self._site.log_file,
+                self._routes.parts.screener.keys,
+                settings.audit.checkpoint_minutes * 60,
+                self._sealed,
+                self._not_sealed,
+            )
+        )
         await _bind(self._server.start, settings.fastagi.listen, "fastagi.listen")
         await _bind(self._health.start, settings.health.listen, "health.listen")
         self._ready = True
@@ -124,6 +141,7 @@ class Service:
                     await self._stopping.wait()
             self._metrics.loop_lag.set(max(0.0, loop.time() - due))
             self._metrics.sessions.set(self._server.sessions)
+            self._metrics.checkpoint_age.set(loop.time() - self._signed_at)
             notify("WATCHDOG=1")
             try:
                 await self._follow_campaigns()
@@ -138,6 +156,18 @@ class Service:
             await asyncio.to_thread(write_policies, self._site.policy_directory, campaigns)
             self._policies_of = generation
 
+    def _sealed(self, done: Sealed) -> None:
+        self._metrics.log_size.set(done.size)
+        if done.checkpoint is not None:
+            self._signed_at = asyncio.get_running_loop().time()
+
+    def _not_sealed(self, error: VaglioError) -> None:
+        if isinstance(error, InconsistentLog):
+            self._alarm = str(error)
+            self._log.critical("the log is not what was signed; nothing more is sealed", error=str(error))
+        else:
+            self._log.error("entries not sealed; tried again", error=str(error))
+
     async def _stop(self) -> None:
         self._ready = False
         notify("STOPPING=1")
@@ -145,7 +175,12 @@ class Service:
         await self._server.drain(_DRAIN_SECONDS)
         await self._routes.finish()
         await self._health.stop()
-        await self._writer.append(make(EntryKind.STOP, now(), {"version": __version__}))
+        try:
+            await self._writer.append(make(EntryKind.STOP, now(), {"version": __version__}))
+        finally:
+            if self._sealing is not None:
+                self._sealing.cancel()
+                await asyncio.gather(self._sealing, return_exceptions=True)
 
     def _hang_up_heard(self) -> None:
         self._reloading = asyncio.get_running_loop().create_task(self._reload())
@@ -173,7 +208,7 @@ class Service:
         """What keeps this process from giving verdicts; empty when it is ready."""
         if not self._ready:
             return ["starting or stopping"]
-        found = []
+        found = [] if self._alarm is None else [self._alarm]
         if self._writer.failing:
             found.append("audit.db: the last entry could not be written; no verdict is given")
         try:

@@ -29,7 +29,7 @@ def _root(*, version: bool = typer.Option(False, "--version", help="Print the ve
 
 def run() -> None:
     """Entry point of `vaglio`."""
-    for group in ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing"):
+    for group in ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing", "dialplan"):
         import_module(f"vaglio.cli.{group}")
     try:
         app()
