@@ -97,6 +97,11 @@ class RegisterDefinition(BaseModel):
     """XML: the element of an area code around numbers of seven digits."""
     change_attribute: str = "action"
     answer: AnswerLayout = AnswerLayout.FLAGGED
+    """Query registers: how answers come, where --layout does not say."""
+    number_column: str | Annotated[int, Field(ge=1, le=64)] = "number"
+    """Flagged answers: columns by name in the header, or by place where there is none."""
+    status_column: str | Annotated[int, Field(ge=1, le=64)] = "status"
+    void_column: str | Annotated[int, Field(ge=1, le=64)] | None = "consents_void_until"
     opposed_words: tuple[str, ...] = ("opposed",)
     clear_words: tuple[str, ...] = ("clear",)
     timezone: str = "Europe/Rome"
@@ -122,6 +127,12 @@ class RegisterDefinition(BaseModel):
         if self.kind is RegisterKind.QUERY and self.region is None:
             raise ValueError("a query register needs the region whose numbers it answers for")
         return self
+
+    @property
+    def trunk_zero(self) -> bool:
+        """Whether a 0 that is no part of the number is dialled in front of it within the region."""
+        metadata = PhoneMetadata.metadata_for_region(self.region, None) if self.region else None
+        return metadata is not None and metadata.national_prefix == "0"
 
     @property
     def calling_code(self) -> int:

@@ -5,6 +5,7 @@ makes it unreadable. Strictness is per line and the same on both ways through: l
 by column, all others digit by digit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -122,6 +123,13 @@ def plus_twice(lines: Counts) -> Flags:
     return np.concatenate(([False], lines[1:] == lines[:-1]))
 
 
+def texts_e164(texts: Sequence[str], reading: "NumberReading") -> tuple[Numbers, Flags]:
+    """The E.164 integer of each text, and whether it is one; a text holds no line end."""
+    if not texts:
+        return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.bool_)
+    return e164(line_digits(("\n".join(texts) + "\n").encode()), reading)
+
+
 @dataclass(frozen=True, slots=True)
 class NumberReading:
     """How a register's digits become E.164."""
@@ -146,7 +154,7 @@ def reading_of(register: RegisterDefinition) -> NumberReading:
     return NumberReading(
         register.number_form,
         register.calling_code,
-        trunk_zero=metadata.national_prefix == "0",
+        trunk_zero=register.trunk_zero,
         nanp=metadata.country_code == 1,
         lengths=(10,) if metadata.country_code == 1 else lengths,
     )

@@ -17,7 +17,7 @@ import numpy as np
 from vaglio.errors import InputError
 from vaglio.index.archives import members
 from vaglio.index.definitions import Layout, NumberForm, RegisterDefinition
-from vaglio.index.digits import Flags, NumberReading, Numbers, e164, line_digits, reading_of
+from vaglio.index.digits import Flags, NumberReading, Numbers, e164, line_digits, reading_of, texts_e164
 from vaglio.index.registerxml import xml_numbers
 from vaglio.index.rows import MAX_LINE, Reject, Rejects
 
@@ -257,8 +257,7 @@ def _mapped(
 ) -> tuple[Numbers, Flags, int]:
     if not texts:
         return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.bool_), rows
-    digits = line_digits(("\n".join(texts) + "\n").encode())
-    values, right = e164(digits, reading)
+    values, right = texts_e164(texts, reading)
     for wrong in np.flatnonzero(~right).tolist():
         rejects.add(places[wrong], _NOT_A_NUMBER)
     return values[right], np.array(added, dtype=np.bool_)[right], rows

@@ -160,7 +160,7 @@ class Lines:
                 return
 
 
-def fields(line: bytes) -> list[str]:
+def fields(line: bytes, separator: str = ",") -> list[str]:
     """The fields of one line, without spaces around them.
 
     Raises Reject for anything that is not one row of UTF-8 CSV.
@@ -172,7 +172,7 @@ def fields(line: bytes) -> list[str]:
     if "\0" in text:
         raise Reject("line", "holds a NUL")
     try:
-        row = next(csv.reader((text,), strict=True))
+        row = next(csv.reader((text,), delimiter=separator, strict=True))
     except (csv.Error, StopIteration):
         raise Reject("line", "not CSV: a quote without its other one, or text after it") from None
     if len(row) > MAX_COLUMNS:
