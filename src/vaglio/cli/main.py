@@ -11,6 +11,9 @@ import typer
 from vaglio import __version__
 from vaglio.errors import VaglioError
 
+GROUPS = ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing", "dialplan")
+"""The modules of this package that add commands, in the order of `vaglio --help`."""
+
 app = typer.Typer(
     name="vaglio",
     help="Call screening for Asterisk: every outbound call allowed or blocked before the trunk rings.",
@@ -29,7 +32,7 @@ def _root(*, version: bool = typer.Option(False, "--version", help="Print the ve
 
 def run() -> None:
     """Entry point of `vaglio`."""
-    for group in ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing", "dialplan"):
+    for group in GROUPS:
         import_module(f"vaglio.cli.{group}")
     try:
         app()
