@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from lab import installation
 from lab.asterisk import Asterisk
 from lab.errors import AsteriskUnavailable

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from lab.pbx import Pbx
 from lab.peer import Conversation, Peer, allow, block, failure, full_backlog
 from lab.sipp import Call, place

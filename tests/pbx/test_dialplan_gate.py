@@ -1,6 +1,7 @@
 """The second gate: a pass opens the trunk for its own number and for no other."""
 
 import pytest
+
 from lab.pbx import Pbx
 from lab.peer import Conversation, Peer, allow, block
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+
 from lab.pbx import Pbx, eventually
 from lab.peer import Conversation, Peer, allow, block, failure
 
