@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.asterisk import Asterisk
-from lab.errors import LabError
-from lab.sipp import Call, place
-
 from bench import agi_load
 from bench.machine import machine_line, sync_line
 from bench.parts import NotMeasured
 from bench.peers.start import NULL_C, PEERS
 from bench.tables import percentile, table
+from lab.asterisk import Asterisk
+from lab.errors import LabError
+from lab.sipp import Call, place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +79,8 @@ def measure(peers: Sequence[Peer], calls: int, turn: int) -> list[Row]:
         measured = [index for index in range(len(peers)) if index not in reasons]
         _place(asterisk, _turns(measured, 20, 1))
         before = len(_readings(asterisk))
+        if not before:
+            raise LabError("no call reached the dialplan; perhaps another program took the SIP port: run again")
         plan = _turns(measured, calls, turn)
         _place(asterisk, plan)
         readings = _await_readings(asterisk, before + len(plan))[before:]

@@ -10,10 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.tables import percentile
 from lab import installation
 from lab.errors import LabError
-
-from bench.tables import percentile
 
 _SYNCS = 200
 

@@ -12,10 +12,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lab.ports import free_port
-
 from bench.parts import NotMeasured, postgres_programs
 from bench.processes import running
+from lab.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

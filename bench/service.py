@@ -13,10 +13,9 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
-from lab.ports import free_port
-
 from bench.parts import NotMeasured
 from bench.processes import running
+from lab.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +25,13 @@ CALLER_ID = "+33187654321"
 OPPOSITIONS = 100_000
 """Every second number from +33600000000 on."""
 
+_CONFIGURATION = """
+[fastagi]
+listen = "127.0.0.1:{port}"
+
+[health]
+listen = "127.0.0.1:{health}"
+"""
 _CAMPAIGNS = f"""
 [[controller]]
 id = "acme"
@@ -59,14 +65,11 @@ class Service:
 def vaglio(directory: Path) -> Iterator[Service]:
     """Serve from a new site in this directory; raises NotMeasured when it cannot be set up or does not start."""
     port, health = free_port(), free_port()
-    environment = {
-        **os.environ,
-        "VAGLIO_CONFIG": str(directory / "vaglio.toml"),
-        "VAGLIO_FASTAGI__LISTEN": f"127.0.0.1:{port}",
-        "VAGLIO_HEALTH__LISTEN": f"127.0.0.1:{health}",
-    }
+    configuration = directory / "vaglio.toml"
+    environment = os.environ | {"VAGLIO_CONFIG": str(configuration)}
     program = Path(sys.executable).with_name("vaglio")
     _call([program, "init", directory], environment)
+    configuration.write_text(_CONFIGURATION.format(port=port, health=health))
     (directory / "campaigns.toml").write_text(_CAMPAIGNS)
     _call([program, "campaign", "import", directory / "campaigns.toml"], environment)
     (directory / "oppositions.csv").write_text(_oppositions())

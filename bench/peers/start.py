@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lab.ports import free_port
-
 from bench import parts
 from bench.postgres import postgres
 from bench.processes import running
 from bench.service import CALLER_ID, CAMPAIGN, vaglio
+from lab.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
