@@ -6,6 +6,7 @@ and makes the decision durable before it returns: the call's path. Both are the 
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from time import perf_counter_ns
 
 from vaglio.audit import AttemptTaken, Claim, Keys, Writer, decision_entry
@@ -154,6 +155,7 @@ class Screener:
         return replace(facts, attempts=attempts) if attempts else facts
 
 
+@lru_cache(maxsize=4096)
 def _caller_id(text: str, region: str) -> str | None:
     """The caller id as declared numbers are written: E.164, or the digits of a short code; None when withheld."""
     number = parse(text, region=region, emergency=frozenset())

@@ -30,7 +30,7 @@ _UNCONFIRMED = """
     ORDER BY seq"""
 _FAILOPEN = """
     SELECT id FROM entry WHERE kind = 'failopen' AND CAST(body AS TEXT) ->> '$.uniqueid' = ?
-      AND CAST(body AS TEXT) ->> '$.pbx' = ?"""
+      AND CAST(body AS TEXT) ->> '$.pbx' = ? AND at = ? AND CAST(body AS TEXT) ->> '$.number.last3' = ?"""
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
 
@@ -119,10 +119,14 @@ class Reader:
         """Announced changes of which the log does not tell whether they were made."""
         return self._rows(_UNCONFIRMED, ())
 
-    def failopen(self, pbx: str, unique_id: str) -> str | None:
-        """The id of the entry of a call the failure policy let out, if it was handed over before."""
+    def failopen(self, pbx: str, unique_id: str, at: datetime, last3: str) -> str | None:
+        """The id of the entry of a call the failure policy let out, if it was handed over before.
+
+        One channel can let out several calls: the time and the number's last digits tell them apart.
+        """
+        values = (redacted_unique_id(unique_id), redacted(pbx), microseconds(at), last3)
         with explained(self._path):
-            row = self._connection.execute(_FAILOPEN, (redacted_unique_id(unique_id), redacted(pbx))).fetchone()
+            row = self._connection.execute(_FAILOPEN, values).fetchone()
         return row[0] if row else None
 
     def sealed(self, name: str) -> bytes | None:

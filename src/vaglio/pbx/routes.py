@@ -99,9 +99,10 @@ class Routes:
         campaign = parts.screener.index.campaign(campaign_id)
         number = self._number(dialled, campaign_id)
         pbx = pbx_of(request)
-        taken = parts.screener.log.failopen(pbx, uniqueid)
+        at = _instant(epoch, parts.clock)
+        taken = parts.screener.log.failopen(pbx, uniqueid, at, number.last3)
         if taken is None:
-            entry = failopen_entry(number, campaign, campaign_id, pbx, uniqueid, _instant(epoch, parts.clock))
+            entry = failopen_entry(number, campaign, campaign_id, pbx, uniqueid, at)
             await parts.writer.append(entry)
             parts.metrics.failopen.inc()
             taken = entry.id
