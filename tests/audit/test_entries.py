@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vaglio.audit import EntryKind, decision_entry, delivery_entry, failopen_entry, make, outcome_entry
@@ -23,13 +23,14 @@ AT = datetime(2026, 3, 2, 9, 0, 0, 5, tzinfo=UTC)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(st.characters(codec="utf-8")),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(codec="ascii")), inner),
-    max_leaves=20,
+    max_leaves=6,
 )
 
 if TYPE_CHECKING:
     from tests.audit.conftest import Site
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(st.characters(codec="ascii")), VALUES))
 def test_canonical_bytes_are_what_any_json_library_writes_sorted_and_compact(body: dict[str, object]) -> None:
     """Python's own json module, told to sort, not to indent and not to escape, rebuilds the same bytes."""

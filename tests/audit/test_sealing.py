@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import shutil
 import sqlite3
 from datetime import timedelta
@@ -22,7 +23,6 @@ from vaglio.errors import ConfigError, StoreError, VaglioError
 
 if TYPE_CHECKING:
     from tests.audit.conftest import Site
-
     from vaglio.audit.checkpoint import Checkpoint
 
 
@@ -37,11 +37,11 @@ def test_a_checkpoint_covers_every_entry_before_it(site: Site) -> None:
     with site.log() as log, Sealer(site.path, site.keys, now=site.clock) as sealer:
         log.append_many([site.decision() for _ in range(600)])
         sealed = sealer.step(now=True)
-    assert (sealed.size, sealed.added) == (601, 601)
+    assert (sealed.size, sealed.added) == (602, 602)
     assert sealed.checkpoint is not None
     sealed.checkpoint.verified_by(site.keys.verifier)
     connection = open_reading(site.path)
-    assert root(fetcher(tile_reader(connection)), 601) == sealed.checkpoint.root
+    assert root(fetcher(tile_reader(connection)), 602) == sealed.checkpoint.root
     first = connection.execute("SELECT body FROM entry WHERE seq = 1").fetchone()[0]
     assert tile_reader(connection)(0, 0)[:32] == leaf_hash(first)
     assert last_checkpoint(connection) == kept(site) == sealed.checkpoint
@@ -55,24 +55,27 @@ def test_checkpoints_come_at_their_interval(site: Site) -> None:
         log.append(site.decision())
         site.now += timedelta(seconds=59)
         sealed = sealer.step()
-        assert (sealed.size, sealed.added, sealed.checkpoint) == (2, 1, None)
+        assert (sealed.size, sealed.added, sealed.checkpoint) == (3, 1, None)
         site.now += timedelta(seconds=1)
         signed = sealer.step().checkpoint
         assert signed is not None
-        assert signed.size == 2
+        assert signed.size == 4
 
 
-def test_an_idle_minute_gets_a_heartbeat(site: Site) -> None:
-    """A checkpoint holds no time, so an entry does: a gap in time is visible."""
+def test_every_checkpoint_comes_with_a_heartbeat(site: Site) -> None:
+    """A checkpoint holds no time, so an entry does, also in an idle minute: a gap in time is visible."""
     with Sealer(site.path, site.keys, now=site.clock) as sealer:
-        sealer.step()
+        before = sealer.step().checkpoint
         site.now += timedelta(minutes=1)
         signed = sealer.step().checkpoint
+    assert before is not None
     assert signed is not None
-    assert signed.size == 2
+    assert (before.size, signed.size) == (2, 3)
     with Reader(site.path) as reader:
         (heartbeat,) = reader.tail(1)
         assert (heartbeat.kind, heartbeat.at) == ("heartbeat", site.now)
+        named = {"size": 2, "sha256": hashlib.sha256(before.raw).hexdigest()}
+        assert heartbeat.body["checkpoint"] == named
 
 
 def test_a_clock_set_back_does_not_stop_the_checkpoints(site: Site) -> None:
@@ -100,10 +103,10 @@ def test_yesterdays_file_put_back_is_never_signed(site: Site) -> None:
     with site.log() as log, Sealer(site.path, site.keys, now=site.clock) as sealer:
         with pytest.raises(InconsistentLog, match="older file was put back"):
             sealer.step(now=True)
-        log.append_many([site.decision() for _ in range(5)])
+        log.append_many([site.decision() for _ in range(9)])
         with pytest.raises(InconsistentLog, match="not those that were signed"):
             sealer.step(now=True)
-        assert kept(site).size == 3
+        assert kept(site).size == 5
 
 
 def test_a_log_with_a_hole_is_never_sealed(site: Site) -> None:
@@ -193,7 +196,7 @@ async def test_the_task_seals_within_a_second_and_signs_when_it_ends(site: Site)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert kept(site).size == seq + 1
+    assert kept(site).size == seq + 2
 
 
 async def test_the_task_raises_the_alarm_once_and_stops(site: Site) -> None:

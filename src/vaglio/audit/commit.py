@@ -27,6 +27,9 @@ MAX_BATCH = 64
 """Entries a transaction; what keeps a turn below 10 ms."""
 
 
+_FIRST = """
+    SELECT told ->> '$.origin', told ->> '$.fingerprints.search', told ->> '$.fingerprints.sealing'
+    FROM (SELECT CAST(body AS TEXT) AS told FROM entry WHERE seq = 1 AND kind = ?)"""
 _ADD_ENTRIES = """
     INSERT INTO entry (body, id, kind, at, campaign, controller, verdict, reason, ref) VALUES {rows}"""
 _ADD_SUBJECTS = "INSERT INTO subject (seq, salt, token, sealed) VALUES {rows}"
@@ -177,8 +180,7 @@ def check_keys(connection: sqlite3.Connection, path: Path, keys: Keys) -> None:
         ConfigError: when they are another log's.
     """
     row = connection.execute(
-        "SELECT body ->> '$.origin', body ->> '$.fingerprints.search', body ->> '$.fingerprints.sealing'"
-        " FROM entry WHERE seq = 1 AND kind = ?",
+        _FIRST,
         (EntryKind.LOG_CREATED.value,),
     ).fetchone()
     prints = keys.fingerprints

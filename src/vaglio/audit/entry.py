@@ -45,7 +45,7 @@ class EntryKind(StrEnum):
     """A configuration or rulebook was loaded."""
     RULEBOOK = "rulebook"
     HEARTBEAT = "heartbeat"
-    """Nothing happened for a minute; written so that a gap in time means something."""
+    """Written before every checkpoint: its time, and the checkpoint before; so a gap in time means something."""
     KEY_ROTATION = "key-rotation"
     PURGE = "purge"
     """Expired side rows were deleted; every proof still holds."""

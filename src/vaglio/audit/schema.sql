@@ -21,7 +21,8 @@ CREATE INDEX entry_at ON entry (at);
 CREATE INDEX entry_ref ON entry (ref) WHERE ref IS NOT NULL;
 CREATE INDEX entry_failopen ON entry (CAST(body AS TEXT) ->> '$.uniqueid') WHERE kind = 'failopen';
 CREATE INDEX entry_change ON entry (seq) WHERE kind = 'change-announced';
-CREATE INDEX entry_rare ON entry (kind, seq) WHERE kind IN ('log-created', 'key-rotation', 'purge', 'erasure');
+CREATE INDEX entry_rare ON entry (kind, seq)
+WHERE kind IN ('log-created', 'key-rotation', 'heartbeat', 'purge', 'erasure');
 
 CREATE TRIGGER entry_is_never_changed BEFORE UPDATE ON entry
 BEGIN SELECT raise(ABORT, 'entries are never changed'); END;
@@ -74,7 +75,6 @@ BEGIN SELECT raise(ABORT, 'tiles are never deleted'); END;
 -- Signed checkpoints (c2sp.org/tlog-checkpoint), as signed.
 CREATE TABLE checkpoint (
     size INTEGER PRIMARY KEY,         -- entries it covers
-    at   INTEGER NOT NULL,            -- when it was signed; a convenience, not part of what is signed
     note BLOB NOT NULL
 ) STRICT;
 CREATE TRIGGER checkpoint_is_never_changed BEFORE UPDATE ON checkpoint

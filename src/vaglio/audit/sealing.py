@@ -5,6 +5,7 @@ writer leaves out: moving the write-ahead log into the file.
 """
 
 import fcntl
+import hashlib
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -40,6 +41,8 @@ from vaglio.turn import Turn
 MAX_LEAVES = 4096
 """Leaves a transaction."""
 
+_AGAIN = 5_000_000
+"""Microseconds before a checkpoint that could not be signed is tried again."""
 _MOVE_AFTER = 512
 """Entries after which the write-ahead log is moved into the file; it is then written over, which is quicker."""
 _PUT_TILE = """
@@ -85,6 +88,8 @@ class Sealer:
         self._every = every
         self._now = now
         self._unmoved = 0
+        self._signed_at = 0
+        self._tried_at = 0
         self._log = Log(path, keys, now)
         self._turn = Turn(path)
         try:
@@ -123,7 +128,7 @@ class Sealer:
             self._follow_key()
             last = last_checkpoint(self._connection)
             size, added = self._seal()
-            due = now or abs(self._now() - self._signed_at()) >= self._every
+            due = now or (self._since(self._signed_at) >= self._every and self._since(self._tried_at) >= _AGAIN)
             checkpoint = self._checkpoint(last) if due else None
             if checkpoint is not None:
                 added, size = added + checkpoint.size - size, checkpoint.size
@@ -145,12 +150,13 @@ class Sealer:
             verifier = Verifier.of(old.origin, new)
             vouched = sign(vouching_text(verifier), old.origin, old.signing).raw.decode()
             self._seal()
+            last = last_checkpoint(self._connection)
+            self._confirm(last)
             old.keep_next(new)
-            self._log.append(
-                make(EntryKind.KEY_ROTATION, time_of(self._now()), {"vkey": verifier.vkey, "vouched": vouched})
-            )
+            fields = {"vkey": verifier.vkey, "vouched": vouched, "checkpoint": _named(last)}
+            self._log.append(make(EntryKind.KEY_ROTATION, time_of(self._now()), fields))
             self._seal()
-            self._sign(last_checkpoint(self._connection), (old.signing, new))
+            self._sign(last, (old.signing, new))
             self._keys = old.with_next()
             return self._keys
 
@@ -168,11 +174,11 @@ class Sealer:
             )
 
     def _checkpoint(self, last: Checkpoint | None) -> Checkpoint:
-        """Sign; after a minute without entries a heartbeat is written first, since a checkpoint holds no time."""
+        """Sign, after a heartbeat: a checkpoint holds no time, and nothing else tells of the one before."""
         self._confirm(last)
-        if last is not None and self._entries() == last.size:
-            self._log.append(make(EntryKind.HEARTBEAT, time_of(self._now()), {}))
-            self._seal()
+        self._tried_at = self._now()
+        self._log.append(make(EntryKind.HEARTBEAT, time_of(self._now()), {"checkpoint": _named(last)}))
+        self._seal()
         return self._sign(last, (self._keys.signing,))
 
     def _sign(self, last: Checkpoint | None, keys: tuple[Ed25519PrivateKey, ...]) -> Checkpoint:
@@ -186,9 +192,10 @@ class Sealer:
             ) from error
         with self._transaction():
             self._connection.execute(
-                "INSERT INTO checkpoint (size, at, note) VALUES (?, ?, ?) ON CONFLICT (size) DO NOTHING",
-                (size, self._now(), made.raw),
+                "INSERT INTO checkpoint (size, note) VALUES (?, ?) ON CONFLICT (size) DO NOTHING",
+                (size, made.raw),
             )
+        self._signed_at = self._now()
         return made
 
     def _confirm(self, last: Checkpoint | None) -> int:
@@ -228,12 +235,12 @@ class Sealer:
                 self._connection.executemany(_PUT_TILE, [(*key, hashes) for key, hashes in changed.items()])
             size += len(rows)
 
+    def _since(self, then: int) -> int:
+        """Microseconds between then and now, whichever way the clock was set meanwhile."""
+        return abs(self._now() - then)
+
     def _entries(self) -> int:
         return int(self._connection.execute("SELECT ifnull(max(seq), 0) FROM entry").fetchone()[0])
-
-    def _signed_at(self) -> int:
-        row = self._connection.execute("SELECT at FROM checkpoint ORDER BY size DESC LIMIT 1").fetchone()
-        return int(row[0]) if row else 0
 
     def _move(self, added: int) -> None:
         """Move the write-ahead log into the file, readers and writers going on."""
@@ -268,6 +275,13 @@ class Sealer:
             yield
         finally:
             os.close(descriptor)
+
+
+def _named(checkpoint: Checkpoint | None) -> dict[str, object] | None:
+    """How an entry names the checkpoint before it."""
+    if checkpoint is None:
+        return None
+    return {"size": checkpoint.size, "sha256": hashlib.sha256(checkpoint.raw).hexdigest()}
 
 
 def _unlike(path: Path, earlier: Checkpoint, size: int) -> str:

@@ -1,0 +1,203 @@
+"""One stretch of the log, checked row by row: what a worker of the verification does.
+
+Stretches begin at a tile's first entry, so that workers share nothing.
+"""
+
+import hashlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from vaglio.audit.canonical import leaf_hash
+from vaglio.audit.damage import Damage, DamageKind
+from vaglio.audit.entry import commitment
+from vaglio.audit.keys import Keys
+from vaglio.audit.merkle import HASH, fold
+from vaglio.audit.removal import Removals
+from vaglio.audit.store import open_reading
+from vaglio.audit.tiles import FULL, WIDTH, split
+from vaglio.audit.tree import tile_reader
+from vaglio.errors import StoreError, VerificationError
+
+MAX_DAMAGES = 100
+"""Of one kind in one stretch; a log that is damaged all over is not listed entry by entry."""
+
+_WINDOW = 1024
+_ROWS = """
+    SELECT entry.seq, body, id, kind, at, campaign, controller, verdict, reason, ref, salt, token, sealed
+    FROM entry LEFT JOIN subject ON subject.seq = entry.seq
+    WHERE entry.seq BETWEEN ? AND ? ORDER BY entry.seq"""
+_HASHED = "SELECT body FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq"
+_COLUMNS = ("campaign", "controller", "verdict", "reason", "ref")
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What to check.
+
+    Attributes:
+        first: sequence number, the first of a tile.
+        last: sequence number, included.
+        sealed: how many entries the tree holds.
+        removals: which side rows may be gone.
+        keys: directory of the keys; None to leave the side rows' contents alone.
+    """
+
+    path: Path
+    first: int
+    last: int
+    sealed: int
+    removals: Removals
+    keys: Path | None
+
+
+@dataclass(slots=True)
+class Scan:
+    """What was found in a stretch."""
+
+    numbers: int = 0
+    removed: int = 0
+    attempts: int = 0
+    """Calls let out that must stand among the attempts."""
+    damages: list[Damage] = field(default_factory=list)
+
+    def add(self, seq: int, kind: DamageKind, detail: str) -> None:
+        """Note a damage, up to the bound."""
+        if sum(damage.kind is kind for damage in self.damages) < MAX_DAMAGES:
+            self.damages.append(Damage(seq, kind, detail))
+
+
+def scan(stretch: Stretch) -> Scan:
+    """Check a stretch. Damage is a result; only a lack of keys or of the file itself raises."""
+    found = Scan()
+    keys = Keys.load(stretch.keys) if stretch.keys else None
+    try:
+        connection = open_reading(stretch.path)
+        try:
+            _scan(connection, stretch, keys, found)
+        finally:
+            connection.close()
+    except (sqlite3.Error, StoreError) as error:
+        found.add(stretch.first, DamageKind.UNREADABLE, f"entries {stretch.first} to {stretch.last}: {error}")
+    return found
+
+
+def _scan(connection: sqlite3.Connection, stretch: Stretch, keys: Keys | None, found: Scan) -> None:
+    tile = tile_reader(connection)
+    cursor = connection.execute(_ROWS, (stretch.first, stretch.last))
+    expected, shifted = stretch.first, False
+    for start in range(stretch.first, stretch.last + 1, WIDTH):
+        rows: list[tuple[Any, ...]] = []
+        while len(rows) < WIDTH and expected + len(rows) <= stretch.last:
+            row = cursor.fetchone()
+            if row is None or row[0] != expected + len(rows):
+                upto = f"{expected + len(rows)}" + (f" to {row[0] - 1}" if row and row[0] > expected + 1 else "")
+                found.add(expected + len(rows), DamageKind.MISSING, f"entry {upto} is missing")
+                return
+            rows.append(row)
+        expected += len(rows)
+        hashes = [hashlib.sha256(b"\0" + row[1]).digest() for row in rows]
+        number = (start - 1) // WIDTH
+        known = tile(0, number)[: max(0, min(stretch.sealed - start + 1, WIDTH)) * HASH]
+        if not shifted and b"".join(hashes)[: len(known)] != known:
+            shifted = _compare(connection, start, hashes, split(known), found)
+        _full(tile, number, known, found)
+        for row in rows:
+            _row(row, stretch.removals, keys, found)
+
+
+def _full(tile: Callable[[int, int], bytes], number: int, known: bytes, found: Scan) -> None:
+    """A full tile's root must stand in the level above."""
+    if len(known) == FULL:
+        above, place = divmod(number, WIDTH)
+        if tile(1, above)[place * HASH : (place + 1) * HASH] != fold(split(known)):
+            detail = f"tile 0/{number} or 1/{above} was edited: the one is not the hash of the other"
+            found.add(number * WIDTH + 1, DamageKind.TILE, detail)
+
+
+def _compare(
+    connection: sqlite3.Connection, start: int, hashes: list[bytes], known: list[bytes], found: Scan
+) -> bool:
+    """Name what differs between the entries and the leaves of a tile; true when the rest is out of step."""
+    for seq, (made, leaf) in enumerate(zip(hashes, known, strict=False), start):
+        if made != leaf:
+            kind, detail = _classify(connection, seq)
+            found.add(seq, kind, detail)
+            if kind is not DamageKind.EDITED:
+                return True
+    return False
+
+
+def _classify(connection: sqlite3.Connection, seq: int) -> tuple[DamageKind, str]:
+    """What happened at the first entry that is not its leaf, seen from what stands around it."""
+    rows = [leaf_hash(body) for (body,) in connection.execute(_HASHED, (seq, seq + _WINDOW - 1))]
+    tile = tile_reader(connection)
+    number, place = divmod(seq - 1, WIDTH)
+    leaves: list[bytes] = []
+    for following in range(number, number + _WINDOW // WIDTH + 1):
+        leaves += split(tile(0, following))
+    leaves = leaves[place : place + _WINDOW]
+    moved = leaves.index(rows[0]) if rows[0] in leaves else 0
+    if moved and leaves[0] in rows:
+        return DamageKind.REORDERED, f"entry {seq} is the leaf of entry {seq + moved}"
+    if moved:
+        return DamageKind.MISSING, f"{moved} entries are missing before the one that is now {seq}"
+    if leaves[0] in rows:
+        return DamageKind.INSERTED, f"{rows.index(leaves[0])} entries were inserted at {seq}"
+    return DamageKind.EDITED, f"entry {seq} is not what was sealed"
+
+
+def _row(row: tuple[Any, ...], removals: Removals, keys: Keys | None, found: Scan) -> None:
+    seq, raw, name, kind, at, *columns, salt, token, sealed = row
+    try:
+        body = orjson.loads(raw)
+        told = body["id"], body["kind"], round(datetime.fromisoformat(body["at"]).timestamp() * 1_000_000)
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        found.add(seq, DamageKind.EDITED, f"entry {seq}: its body is no entry")
+        return
+    if told != (name, kind, at) or [body.get(column) for column in _COLUMNS] != columns:
+        pairs = zip(("id", "kind", "at", *_COLUMNS), (name, kind, at, *columns), strict=True)
+        wanted = dict(zip(("id", "kind", "at"), told, strict=True)) | {key: body.get(key) for key in _COLUMNS}
+        wrong = next(column for column, value in pairs if wanted[column] != value)
+        found.add(seq, DamageKind.EDITED, f"entry {seq}: column {wrong} is not what its body says")
+    number = body.get("number")
+    committed = number.get("commitment") if isinstance(number, dict) else None
+    if sealed is None and committed is not None:
+        if removals.cover(seq, number.get("country"), at):
+            found.removed += 1
+        else:
+            found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: its side row is missing, and was not purged")
+    elif sealed is not None:
+        _side_row(seq, name, committed, (salt, token, sealed), keys, found)
+        if _lets_out(body) and committed is not None:
+            found.attempts += 1
+
+
+def _side_row(
+    seq: int, name: str, committed: str | None, row: tuple[bytes, bytes, bytes], keys: Keys | None, found: Scan
+) -> None:
+    salt, token, sealed = row
+    if committed is None:
+        found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: has a side row, but concerns no number")
+    elif keys is not None:
+        found.numbers += 1
+        try:
+            e164 = keys.unseal(sealed, name)
+        except VerificationError as error:
+            found.add(seq, DamageKind.SIDE_TABLE, str(error))
+            return
+        if commitment(salt, e164) != committed:
+            found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: salt and number are not what it committed to")
+        elif keys.token(e164) != token:
+            found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: its search token is not its number's")
+
+
+def _lets_out(body: dict[str, Any]) -> bool:
+    """Whether the entry lets out a call that counts towards a frequency cap."""
+    out = body["kind"] == "failopen" or (body["kind"] == "decision" and body.get("verdict") == "allow")
+    return out and bool(body.get("uniqueid")) and body.get("controller") is not None

@@ -1,0 +1,167 @@
+"""`audit verify`: rebuild everything from the rows and name what is wrong.
+
+Rows are compared with the tree's leaves, tiles with one another, the tree with every checkpoint, checkpoints with
+the keys that were in force, the side table with the commitments, the attempts with the entries, the tables with
+the schema. The order of trust: the key one was given, the checkpoints it signed, the tree, the rows.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from multiprocessing import get_context
+from pathlib import Path
+
+from vaglio.audit.checkpoint import Checkpoint
+from vaglio.audit.continuity import check_checkpoints, continued, kept_outside, key_chain
+from vaglio.audit.damage import Damage, DamageKind, Verification
+from vaglio.audit.keys import Keys
+from vaglio.audit.note import Verifier
+from vaglio.audit.removal import Removals
+from vaglio.audit.scan import Scan, Stretch, scan
+from vaglio.audit.store import explained, open_reading
+from vaglio.audit.structure import Tree, reported_damages, schema_damages
+from vaglio.audit.tree import tree_size
+
+STRETCH = 65536
+"""Entries a worker takes at a time; a multiple of a tile's width."""
+
+_MAX_PROCESSES = 8
+_OF_ENTRIES = frozenset(DamageKind) - {
+    DamageKind.ATTEMPT,
+    DamageKind.TILE,
+    DamageKind.CHECKPOINT,
+    DamageKind.SCHEMA,
+}
+"""After such damage nothing can be said of the attempts, which are only derived."""
+_WRONG_ATTEMPTS = """
+    SELECT attempt.seq FROM attempt
+    LEFT JOIN entry ON entry.seq = attempt.seq
+    LEFT JOIN subject ON subject.seq = attempt.seq
+    WHERE attempt.seq <= :entries AND NOT coalesce(
+        (entry.kind = 'failopen' OR entry.verdict = 'allow')
+        AND entry.id = attempt.decision AND entry.at = attempt.at AND entry.controller = attempt.controller
+        AND subject.token = attempt.token
+        AND CAST(entry.body AS TEXT) ->> '$.pbx' = attempt.pbx
+        AND CAST(entry.body AS TEXT) ->> '$.uniqueid' = attempt.uniqueid
+        AND attempt.delivered IS CASE entry.kind WHEN 'failopen' THEN entry.at ELSE (
+            SELECT told.at FROM entry AS told WHERE told.ref = entry.id AND told.kind = 'delivery'
+            ORDER BY told.seq DESC LIMIT 1) END
+        AND attempt.outcome IS (
+            SELECT CAST(told.body AS TEXT) ->> '$.outcome' FROM entry AS told
+            WHERE told.ref = entry.id AND told.kind = 'outcome'
+            ORDER BY told.seq DESC LIMIT 1), FALSE)
+    ORDER BY attempt.seq LIMIT 100"""
+_ATTEMPTS = "SELECT count(DISTINCT seq) FROM attempt WHERE seq <= ?"
+
+
+def verify_log(
+    path: Path,
+    trusted: Verifier,
+    *,
+    keys: Keys | None = None,
+    since: Sequence[Checkpoint] = (),
+    progress: Callable[[int, int], None] | None = None,
+    processes: int | None = None,
+    thorough: bool = False,
+) -> Verification:
+    """Check the whole log.
+
+    Args:
+        path: audit.db; it may be in use.
+        trusted: a signing key of the log, past or present, from outside the log.
+        keys: to open the side rows too, and to compare with the checkpoint kept beside the keys.
+        since: earlier checkpoints that the log must continue.
+        progress: told the entries done and their total.
+        processes: how many to use; as many as there are processors when not given.
+        thorough: also have SQLite check its own structure, indexes included; slow on a large file.
+
+    Raises:
+        StoreError: when the file is missing, no log, or of another version. Damage is a result, not an error.
+    """
+    with closing(open_reading(path)) as connection, explained(path):
+        connection.execute("BEGIN")
+        entries = int(connection.execute("SELECT ifnull(max(seq), 0) FROM entry").fetchone()[0])
+        sealed = tree_size(connection)
+        damages = [*schema_damages(connection), *reported_damages(connection, thorough=thorough)]
+        removals = Removals.told_by(connection)
+        tree = Tree(connection, sealed)
+        damages += tree.damages()
+        chain = key_chain(connection, trusted, damages)
+        covered, checkpoints = check_checkpoints(connection, tree, entries, chain, damages)
+        damages += continued(tree, entries, chain, covered, [*since, *kept_outside(keys, damages)])
+        scanned = Scan()
+        for found in _scan_all(path, entries, sealed, removals, keys, processes, progress):
+            scanned.numbers += found.numbers
+            scanned.removed += found.removed
+            scanned.attempts += found.attempts
+            damages += found.damages
+        if sealed > entries:
+            damages.append(
+                Damage(entries + 1, DamageKind.ROLLED_BACK, f"entries {entries + 1} to {sealed} were cut off")
+            )
+        if not any(damage.kind in _OF_ENTRIES for damage in damages):
+            damages += _attempts(connection, entries, scanned.attempts)
+    remaining = _still_missing(path, damages)
+    return Verification(
+        entries, sealed, covered, checkpoints, scanned.numbers, scanned.removed, tuple(sorted(set(remaining)))
+    )
+
+
+def _scan_all(
+    path: Path,
+    entries: int,
+    sealed: int,
+    removals: Removals,
+    keys: Keys | None,
+    processes: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> Iterator[Scan]:
+    directory = keys.directory if keys else None
+    stretches = [
+        Stretch(path, first, min(first + STRETCH - 1, entries), sealed, removals, directory)
+        for first in range(1, entries + 1, STRETCH)
+    ]
+    workers = min(processes or os.cpu_count() or 1, _MAX_PROCESSES, len(stretches))
+    if workers < 2:  # noqa: PLR2004 - a second process pays only with a second stretch
+        for stretch in stretches:
+            yield scan(stretch)
+            _tell(progress, stretch, entries)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for stretch, found in zip(stretches, pool.map(scan, stretches), strict=True):
+            yield found
+            _tell(progress, stretch, entries)
+
+
+def _tell(progress: Callable[[int, int], None] | None, stretch: Stretch, entries: int) -> None:
+    if progress is not None:
+        progress(stretch.last, entries)
+
+
+def _attempts(connection: sqlite3.Connection, entries: int, expected: int) -> Iterator[Damage]:
+    wrong = [int(seq) for (seq,) in connection.execute(_WRONG_ATTEMPTS, {"entries": entries})]
+    for seq in wrong:
+        yield Damage(seq, DamageKind.ATTEMPT, f"the attempt of entry {seq} is not what the entries tell")
+    counted = int(connection.execute(_ATTEMPTS, (entries,)).fetchone()[0])
+    if counted < expected:
+        yield Damage(0, DamageKind.ATTEMPT, f"{expected - counted} attempts are missing")
+
+
+def _still_missing(path: Path, damages: list[Damage]) -> list[Damage]:
+    """Side rows that a purge removed while the verification ran are no damage."""
+    if not any(damage.kind is DamageKind.SIDE_TABLE for damage in damages):
+        return damages
+    with closing(open_reading(path)) as connection, explained(path):
+        removals = Removals.told_by(connection)
+        remaining = []
+        for damage in damages:
+            if damage.kind is DamageKind.SIDE_TABLE and damage.detail.endswith("was not purged"):
+                row = connection.execute(
+                    "SELECT CAST(body AS TEXT) ->> '$.number.country', at FROM entry WHERE seq = ?", (damage.seq,)
+                ).fetchone()
+                if row and removals.cover(damage.seq, *row):
+                    continue
+            remaining.append(damage)
+    return remaining
