@@ -5,8 +5,8 @@ The rows are those of the table in docs/regulation.md. Rows 7 to 10 are weighed 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from vaglio.model import (
     Call,
@@ -56,8 +56,7 @@ CONSENT_FAILURES = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What holds for a call: ties by ground, the consents as weighed, and both as bits."""
 
     ties: Mapping[Ground, tuple[Relationship, ...]]
@@ -87,7 +86,7 @@ def decide(
     question = _question(call, campaign, facts, book)
     asked = book.period(call.at).asked(campaign.purpose, campaign.sector, campaign.dial_mode, call.number.kind)
     ground, opens = _ask(question, asked, findings)
-    local = {zone.key: moment.isoformat(timespec="seconds") for zone, moment in question.local}
+    local = {zone.key: moment.isoformat("T", "seconds") for zone, moment in question.local}
     jurisdiction, version = (book.jurisdiction, book.version) if lawful else (None, None)
     block = next((finding.reason for finding in findings if finding.outcome is BLOCK), None)
     if block is None:
@@ -199,7 +198,7 @@ def _lawful(question: Question, plan: Plan, held: Held, findings: list[Finding])
     for one in registers:
         common &= one.mask
     common &= with_bases
-    decisive = any(
+    decisive = held.weighed.reason is not None and any(
         finding.outcome is BLOCK and finding.reason in CONSENT_FAILURES
         for finding in (*bases, *(one.finding for one in registers))
     )

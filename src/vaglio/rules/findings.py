@@ -1,6 +1,6 @@
 """How a rule speaks: findings, cheap to make, with one way to write a date and an evidence."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from vaglio.model import Finding, FindingOutcome, Reason
 from vaglio.rules.rule import Rule
@@ -32,8 +32,10 @@ def not_applicable(rule: Rule, detail: str, evidence: str | None = None) -> Find
 
 
 def when(instant: datetime) -> str:
-    """An instant to the second, with its offset: `2026-04-24T19:30:00+02:00`."""
-    return instant.isoformat(timespec="seconds")
+    """An instant to the second: `2026-04-24T17:30:00Z`, or with its offset where it is not in UTC."""
+    if instant.tzinfo is UTC:  # every fact is; a third of the time of isoformat with an offset
+        return f"{instant.date().isoformat()}T{instant.time().isoformat()[:8]}Z"
+    return instant.isoformat("T", "seconds")
 
 
 def of_entry(entry: int) -> str:

@@ -133,6 +133,7 @@ def asked_of(when: Conditions, purpose: Purpose, sector: str, dial_mode: DialMod
     return (
         (when.purposes is None or purpose in when.purposes)
         and (when.sectors is None or sector in when.sectors)
+        and sector not in when.not_sectors
         and (when.dial_modes is None or dial_mode in when.dial_modes)
         and (kind is None or when.kinds is None or kind in when.kinds)
     )

@@ -1,15 +1,14 @@
 """One call as the rules see it: the question, the facts, and where and when the phone would ring."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from vaglio.model import Call, Campaign, Facts, SubjectType
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What every rule of one decision is asked about."""
+class Question(NamedTuple):
+    """What every rule of one decision is asked about; a tuple, as one is made for every call."""
 
     call: Call
     campaign: Campaign

@@ -70,6 +70,8 @@ class Conditions(BaseModel):
 
     purposes: tuple[Purpose, ...] | None = None
     sectors: tuple[Text, ...] | None = None
+    not_sectors: tuple[Text, ...] = ()
+    """Sectors that the rule leaves alone."""
     dial_modes: tuple[DialMode, ...] | None = None
     kinds: tuple[Kind, ...] | None = None
     """Kinds of number."""

@@ -133,10 +133,6 @@ class Rulebook:
                     if params.calendar is not None:
                         holidays_of(params.calendar, year, params.calendar_subdivision)
 
-    def day(self, at: datetime) -> date:
-        """The rulebook's own day at that instant."""
-        return at.astimezone(self.zone).date()
-
     def changes(self) -> tuple[datetime, ...]:
         """The instants at which rules begin or end, in UTC."""
         return tuple(bound.astimezone(UTC) for bound in self._bounds)

@@ -43,9 +43,11 @@ def looser(before: Rule, after: Rule) -> tuple[str, ...]:
 def _narrowed(before: Conditions, after: Conditions) -> list[str]:
     """The conditions that leave out calls of which the rule was asked before."""
     keys = []
+    if not set(after.not_sectors) <= set(before.not_sectors):
+        keys.append("not_sectors")
     for key in Conditions.model_fields:
         old, new = getattr(before, key), getattr(after, key)
-        if new is not None and (old is None or not set(old) <= set(new)):
+        if key != "not_sectors" and new is not None and (old is None or not set(old) <= set(new)):
             keys.append(key)
     return keys
 

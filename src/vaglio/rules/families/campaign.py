@@ -1,6 +1,7 @@
 """Campaign, number and law: may this question be answered at all?"""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pydantic import BaseModel
 
@@ -48,12 +49,12 @@ def campaign_active(rule: Rule, _params: NoParams) -> Step:
 def script_present(rule: Rule, params: ScriptParams) -> Step:
     """The versions of script and notice that the campaign must name."""
 
-    def step(question: Question) -> Finding:
-        campaign = question.campaign
-        if params.script and not campaign.script_version:
+    @lru_cache(maxsize=256)
+    def weighed(script: str | None, notice: str | None) -> Finding:
+        if params.script and not script:
             return blocked(rule, Reason.SCRIPT_MISSING, "The campaign names no script_version.")
-        if params.notice and not campaign.notice_version:
+        if params.notice and not notice:
             return blocked(rule, Reason.SCRIPT_MISSING, "The campaign names no notice_version.")
-        return passed(rule, f"Script {campaign.script_version}, notice {campaign.notice_version}.")
+        return passed(rule, f"Script {script}, notice {notice}.")
 
-    return step
+    return lambda question: weighed(question.campaign.script_version, question.campaign.notice_version)

@@ -7,6 +7,7 @@ weighed once. Every rule then says in a finding of its own what it made of it.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, Field
@@ -31,8 +32,7 @@ class ConsentParams(BaseModel):
     """The register whose "consents void until" ends the consents given up to that day, included."""
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(NamedTuple):
     """What the recorded consents come to."""
 
     valid: tuple[Consent, ...] = ()

@@ -90,15 +90,15 @@ def tied(rule: Rule, params: ExemptionParams) -> Tie:
         if not relationships:
             return none, ground, ()
         holding: list[Relationship] = []
-        why = ""
+        why: str | None = None
         for one in relationships:
-            failed = failing(one, question)
-            if failed is None:
+            why = failing(one, question)
+            if why is None:
                 holding.append(one)
-            else:
-                why = f"The {one.kind} of {when(one.started_at)} is {failed}."
         if not holding:
-            return not_applicable(rule, why, of_entry(relationships[-1].entry)), ground, ()
+            last = relationships[-1]
+            detail = f"The {params.relationship} of {when(last.started_at)} is {why}."
+            return not_applicable(rule, detail, of_entry(last.entry)), ground, ()
         chosen = holding[0]
         ended = f", ended {when(chosen.ended_at)}" if chosen.ended_at else ""
         detail = f"The {chosen.kind} of {when(chosen.started_at)}{ended} holds."
@@ -135,4 +135,4 @@ def _before(at: datetime, since: datetime, days: int | None, months: int | None,
 def _spent(params: ExemptionParams, one: Relationship, attempts: tuple[Attempt, ...]) -> Attempt | None:
     if not params.spent_by:
         return None
-    return next((call for call in attempts if call.at >= one.started_at and call.outcome in params.spent_by), None)
+    return next((call for call in attempts if call.at > one.started_at and call.outcome in params.spent_by), None)

@@ -143,4 +143,8 @@ def silence_respected(rule: Rule, params: SilentCallParams) -> Step:
 
 
 def _latest(attempts: tuple[Attempt, ...], outcome: CallOutcome) -> Attempt | None:
-    return max((one for one in attempts if one.outcome is outcome), key=lambda one: one.at, default=None)
+    latest = None
+    for attempt in attempts:
+        if attempt.outcome is outcome and (latest is None or attempt.at > latest.at):
+            latest = attempt
+    return latest

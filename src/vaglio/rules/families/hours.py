@@ -98,7 +98,7 @@ class Timetable:
                 return Reason.HOLIDAY, f"{day} is a public holiday ({feast}) in {zone}."
             open_spans = self.holiday
         second = local.hour * 3600 + local.minute * 60 + local.second
-        told = f"{_DAYS[day.weekday()]} {day} {local:%H:%M:%S} in {zone}"
+        told = f"{_DAYS[day.weekday()]} {day.isoformat()} {local.time().isoformat()[:8]} in {zone}"
         if not _inside(second, open_spans):
             return Reason.OUTSIDE_HOURS, f"{told}: outside the hours of the day."
         if self.eve is not None and not _inside(second, self.eve):

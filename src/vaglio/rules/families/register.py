@@ -1,8 +1,8 @@
 """Registers of people who refuse calls: is the answer there, young enough, and what does it say?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from pydantic import BaseModel, Field
 
@@ -26,8 +26,7 @@ class RegisterParams(BaseModel):
     consent_beats_unusable: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """What one register comes to: the finding, and the grounds that satisfy the rule."""
 
     finding: Finding
