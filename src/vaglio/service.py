@@ -16,7 +16,7 @@ import structlog
 import uvloop
 
 from vaglio import __version__, config, logging
-from vaglio.audit import EntryKind, Writer, make
+from vaglio.audit import EntryKind, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
 from vaglio.audit.seal_task import keep_sealed
 from vaglio.audit.sealing import InconsistentLog, Sealed
@@ -32,6 +32,7 @@ from vaglio.numbers import warm
 from vaglio.pbx.fastagi import FastAgiServer, Limits
 from vaglio.pbx.policy import write_policies
 from vaglio.pbx.routes import Parts, Routes
+from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
 from vaglio.site import Site
 
@@ -95,7 +96,9 @@ class Service:
         reconciled = await self._changes.reconcile(self._log_reader)
         if reconciled:
             self._log.warning("finished what a crash had left", changes=reconciled)
-        screener = Screener(self._index, self._log_reader, keys, site.rulebooks(), site.emergency())
+        rulebooks = site.rulebooks()
+        rulebooks.warm(now())
+        screener = Screener(self._index, self._log_reader, keys, rulebooks, site.emergency())
         self._routes = Routes(Parts(screener, self._writer, self._changes, self._metrics))
         self._server = FastAgiServer(
             self._routes.table(),
@@ -113,7 +116,9 @@ class Service:
 
     async def _listen(self) -> None:
         settings = self._site.settings
-        await self._writer.append(make(EntryKind.START, now(), _stated(settings)))
+        await self._writer.append(
+            make(EntryKind.START, now(), _stated(settings, self._routes.parts.screener.rulebooks))
+        )
         gc.collect()
         gc.freeze()
         self._signed_at = asyncio.get_running_loop().time()
@@ -191,7 +196,8 @@ class Service:
             site = await asyncio.to_thread(Site.at, self._site.settings.file)
             rulebooks, emergency = await asyncio.to_thread(lambda: (site.rulebooks(), site.emergency()))
             secret = await asyncio.to_thread(_secret, site.settings)
-            await self._writer.append(make(EntryKind.CONFIG, now(), _stated(site.settings)))
+            await asyncio.to_thread(rulebooks.warm, now())
+            await self._writer.append(make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks)))
         except VaglioError as error:
             self._log.error("configuration not loaded; the old one stays", error=str(error))
             return
@@ -256,5 +262,11 @@ def _secret(settings: Settings) -> str | None:
     return secret
 
 
-def _stated(settings: Settings) -> dict[str, object]:
-    return {"version": __version__, "configuration": settings.digest}
+def _stated(settings: Settings, rulebooks: Rulebooks) -> dict[str, object]:
+    """What a process decides by: its version, configuration, rulebooks, and what the site loosened."""
+    return {
+        "version": __version__,
+        "configuration": settings.digest,
+        "rulebooks": sorted(book.version for book in rulebooks.books.values()),
+        "overrides": [{"rule": one.rule, "reason": redacted(one.reason)} for one in rulebooks.overrides],
+    }
