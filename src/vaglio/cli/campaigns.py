@@ -16,6 +16,7 @@ from vaglio.index.reader import Reader
 from vaglio.index.rows import ImportSummary, sha256_of
 from vaglio.model import Campaign
 from vaglio.pbx.policy import write_policies
+from vaglio.redaction import redact
 from vaglio.site import Site
 
 campaign = typer.Typer(
@@ -117,7 +118,7 @@ def show(
     with Reader.open(Site.at(config).index_file) as index:
         found = index.campaign(campaign_id)
     if found is None:
-        raise NotFoundError(f"no campaign {campaign_id!r}; vaglio campaign list shows the known ones")
+        raise NotFoundError(f"no campaign {redact(campaign_id)!r}; vaglio campaign list shows the known ones")
     print_fields(_plain(found), json=json)
 
 
@@ -144,5 +145,7 @@ def show_controller(
         found = index.controller(controller_id)
         own = [one.id for one in index.campaigns() if one.controller == controller_id]
     if found is None:
-        raise NotFoundError(f"no controller {controller_id!r}; vaglio controller list shows the known ones")
+        raise NotFoundError(
+            f"no controller {redact(controller_id)!r}; vaglio controller list shows the known ones"
+        )
     print_fields({**asdict(found), "campaigns": own}, json=json)

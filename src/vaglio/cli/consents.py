@@ -8,13 +8,12 @@ import typer
 
 from vaglio.audit.canonical import timestamp
 from vaglio.changes import Change
-from vaglio.cli.facts import add_import, add_show, known_controller
+from vaglio.cli.facts import add_import, add_show, known_controller, record
 from vaglio.cli.main import app
 from vaglio.cli.numbers import NumberArgument, RegionOption, read_instant, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
 from vaglio.clock import now
-from vaglio.errors import InputError
-from vaglio.index.records import ConsentRecord, FactKind, Record, WithdrawalRecord
+from vaglio.index.records import FactKind, Record
 from vaglio.model import ConsentChannel
 from vaglio.numbers import Number
 from vaglio.site import Site
@@ -91,24 +90,26 @@ def add(
 ) -> None:
     """Record one consent."""
     read = read_number(number, region)
-    record = ConsentRecord(
-        read.key,
-        controller,
-        purpose,
-        read_instant("--given-at", given_at),
-        method,
-        channel,
-        sector,
-        None if expires_at is None else read_instant("--expires-at", expires_at),
-        evidence,
-        evidence_sha256,
-        notice,
-        collected_by,
+    given = read_instant("--given-at", given_at)
+    consented = record(
+        FactKind.CONSENT,
+        {
+            "number": read.e164,
+            "controller": controller,
+            "purpose": purpose,
+            "given_at": given.isoformat(),
+            "method": method,
+            "channel": channel.value,
+            "sector": sector,
+            "expires_at": read_instant("--expires-at", expires_at).isoformat() if expires_at else None,
+            "evidence_uri": evidence,
+            "evidence_sha256": evidence_sha256,
+            "notice_id": notice,
+            "collected_by": collected_by,
+        },
     )
-    if record.expires_at is not None and record.expires_at <= record.given_at:
-        raise InputError("--expires-at: expected a time after --given-at")
-    told = {"purpose": purpose, "given_at": timestamp(record.given_at), "method": method, "evidence_uri": evidence}
-    entry = asyncio.run(_add(Site.at(config), Change.CONSENT, controller, record, read, told))
+    told = {"purpose": purpose, "given_at": timestamp(given), "method": method, "evidence_uri": evidence}
+    entry = asyncio.run(_add(Site.at(config), Change.CONSENT, controller, consented, read, told))
     print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
 
 
@@ -125,21 +126,31 @@ def withdraw(
 ) -> None:
     """Record that a consent was withdrawn; the consent stays on record, and binds no more."""
     read = read_number(number, region)
-    record = WithdrawalRecord(read.key, controller, purpose, now(), None, evidence)
-    told = {"purpose": purpose, "withdrawn_at": timestamp(record.withdrawn_at), "evidence_uri": evidence}
-    entry = asyncio.run(_add(Site.at(config), Change.CONSENT_WITHDRAWN, controller, record, read, told))
+    at = now()
+    withdrawn = record(
+        FactKind.WITHDRAWAL,
+        {
+            "number": read.e164,
+            "controller": controller,
+            "purpose": purpose,
+            "withdrawn_at": at.isoformat(),
+            "evidence_uri": evidence,
+        },
+    )
+    told = {"purpose": purpose, "withdrawn_at": timestamp(at), "evidence_uri": evidence}
+    entry = asyncio.run(_add(Site.at(config), Change.CONSENT_WITHDRAWN, controller, withdrawn, read, told))
     print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
 
 
 async def _add(
-    site: Site, change: Change, controller: str, record: Record, number: Number, told: Mapping[str, object]
+    site: Site, change: Change, controller: str, fact: Record, number: Number, told: Mapping[str, object]
 ) -> str:
     async with site.changes() as (changes, store):
         await known_controller(store, controller)
         announced, _ = await changes.make(
             change,
             {"controller": controller, **told},
-            lambda entry: store.add([record], entry=entry),
+            lambda entry: store.add([fact], entry=entry),
             number=number,
             result=lambda counts: {"new": counts.new, "unchanged": counts.unchanged},
         )

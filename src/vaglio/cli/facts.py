@@ -1,10 +1,10 @@
 """What every kind of fact has in common at the shell: a file is imported, a number's facts are shown."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -13,12 +13,17 @@ from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_summary, print_table, progress_bar
 from vaglio.errors import InputError, NotFoundError
 from vaglio.index import imports
+from vaglio.index.facts import FILES
 from vaglio.index.history import history
-from vaglio.index.records import FactKind
-from vaglio.index.rows import ImportSummary, sha256_of
+from vaglio.index.records import FactKind, Record
+from vaglio.index.rows import ImportSummary, Reject, sha256_of
 from vaglio.index.store import Store
 from vaglio.model import ANY
+from vaglio.redaction import redact
 from vaglio.site import Site
+
+_OPTIONS: Final = {"evidence_uri": "--evidence", "notice_id": "--notice"}
+"""Options that are not named after their column."""
 
 
 def add_import(group: typer.Typer, kind: FactKind, change: Change) -> None:
@@ -79,6 +84,19 @@ def add_show(group: typer.Typer, kind: FactKind, columns: Sequence[str]) -> None
     group.command("show")(command)
 
 
+def record(kind: FactKind, values: Mapping[str, str | None]) -> Record:
+    """One fact from its options, by column: held to the same as a row of a file.
+
+    Raises:
+        InputError: naming the option.
+    """
+    try:
+        return FILES[kind].record({column: value or "" for column, value in values.items()}, None)
+    except Reject as reject:
+        option = _OPTIONS.get(reject.column, f"--{reject.column.replace('_', '-')}")
+        raise InputError(f"{option}: {reject.reason}") from reject
+
+
 async def known_controller(store: Store, controller: str) -> None:
     """A fact of a principal that does not exist would bind nothing.
 
@@ -90,5 +108,5 @@ async def known_controller(store: Store, controller: str) -> None:
     known = [row[0] for row in await store.rows("SELECT id FROM controller ORDER BY id")]
     if controller not in known:
         raise InputError(
-            f"--controller {controller!r}: not known here; vaglio controller list shows the known ones"
+            f"--controller {redact(controller)!r}: not known here; vaglio controller list shows the known ones"
         )

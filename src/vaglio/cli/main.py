@@ -5,14 +5,19 @@ import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
+from typing import Any, Final, cast
 
 import typer
 
 from vaglio import __version__
 from vaglio.errors import VaglioError
+from vaglio.redaction import redact
 
 GROUPS = ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing", "dialplan")
 """The modules of this package that add commands, in the order of `vaglio --help`."""
+
+_UsageError: Final = cast("type[Any]", typer.BadParameter.__mro__[1])
+"""What typer raises for every wrong use; it gives a name only to this one's child."""
 
 app = typer.Typer(
     name="vaglio",
@@ -35,7 +40,7 @@ def run() -> None:
     for group in GROUPS:
         import_module(f"vaglio.cli.{group}")
     try:
-        app()
+        sys.exit(app(standalone_mode=False) or 0)
     except VaglioError as error:
         typer.echo(f"vaglio: {error}", err=True)
         sys.exit(error.exit_code)
@@ -43,6 +48,8 @@ def run() -> None:
         sys.stderr.close()  # the reader has left, as `head` does
         sys.exit(0)
     except Exception as error:
+        if isinstance(error, _UsageError):
+            sys.exit(_wrong_use(error))
         if os.environ.get("VAGLIO_TRACEBACK"):
             raise
         where = traceback.extract_tb(error.__traceback__)[-1]
@@ -52,6 +59,16 @@ def run() -> None:
             err=True,
         )
         sys.exit(2)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("vaglio: interrupted; nothing is half done, run the command again", err=True)
         sys.exit(130)
+
+
+def _wrong_use(error: Any) -> int:  # noqa: ANN401 - see _UsageError
+    """Tell it in one line; a command group without a command shows its help instead."""
+    command = error.ctx.command_path if error.ctx else "vaglio"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+    else:
+        typer.echo(f"vaglio: {redact(error.format_message()).rstrip('.')}; see {command} --help", err=True)
+    return 2

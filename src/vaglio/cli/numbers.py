@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from vaglio.errors import InputError
-from vaglio.numbers import Number, parse_e164
+from vaglio.numbers import Number, Problem, parse_e164
 
 NumberArgument = Annotated[str, typer.Argument(metavar="NUMBER", help="+… or 00…; bare digits need --region.")]
 RegionOption = Annotated[
@@ -22,7 +22,8 @@ def read_number(text: str, region: str | None) -> Number:
     """
     number = parse_e164(text, region=region)
     if number.e164 is None:
-        hint = "give --region XX for bare digits" if region is None else "write it as +… with its country code"
+        bare = number.problem is Problem.COUNTRY_MISSING
+        hint = "give --region XX for bare digits" if bare else "check its digits and its country code"
         raise InputError(f"NUMBER {number.masked}: {number.problem or 'not a subscriber number'}; {hint}")
     return number
 

@@ -1,12 +1,12 @@
 """`vaglio opposition …`: a person's refusal, recorded, shown, lifted only by an act of its own."""
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from vaglio.changes import Change
-from vaglio.cli.facts import add_import, add_show, known_controller
+from vaglio.cli.facts import add_import, add_show, known_controller, record
 from vaglio.cli.main import app
 from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
@@ -41,12 +41,20 @@ def add(
     """Record an opposition; it binds from the next call on."""
     site = Site.at(config)
     read = read_number(number, region)
-    record = OppositionRecord(read.key, controller, purpose, now(), "command-line", evidence)
+    values = {
+        "number": read.e164,
+        "controller": controller,
+        "purpose": purpose,
+        "opposed_at": now().isoformat(),
+        "channel": "command-line",
+        "evidence_uri": evidence,
+    }
+    opposed = cast("OppositionRecord", record(FactKind.OPPOSITION, values))
 
     async def change() -> str:
         async with site.changes() as (changes, store):
             await known_controller(store, controller)
-            announced, _ = await changes.oppose(record, read, {})
+            announced, _ = await changes.oppose(opposed, read, {})
             return announced.id
 
     entry = asyncio.run(change())
