@@ -271,11 +271,12 @@ def _timezone(row: Mapping[str, str]) -> str | None:
     value = row.get("timezone", "")
     if not value:
         return None
-    if value not in _zones():
+    if value not in known_zones():
         raise Reject("timezone", "expected a name of the time-zone database such as Europe/Rome")
     return value
 
 
 @lru_cache(maxsize=1)
-def _zones() -> frozenset[str]:
+def known_zones() -> frozenset[str]:
+    """The names of the time-zone database."""
     return frozenset(zoneinfo.available_timezones())

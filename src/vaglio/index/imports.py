@@ -4,13 +4,16 @@ Each function makes the change that `entry` announced. An import that was interr
 naming its entry; run again, it goes on where facts are missing and changes nothing else.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from vaglio.index import campaigns
+from vaglio.index.bulk import bulk_rows, strict_row
 from vaglio.index.facts import FILES, FactFile
 from vaglio.index.records import FactKind, Row
 from vaglio.index.rows import (
@@ -19,9 +22,7 @@ from vaglio.index.rows import (
     Progress,
     Reject,
     Rejects,
-    fields,
     header,
-    named,
     open_input,
     sha256_of,
     summary,
@@ -32,7 +33,9 @@ from vaglio.model import ANY
 OnProgress = Callable[[Progress], None]
 """Called after every chunk."""
 
+BULK_BYTES: Final = 1024 * 1024
 _FIRST_CHUNK: Final = 256
+_MOST_UNKNOWN: Final = 1000
 _LARGEST_CHUNK: Final = 8192
 
 
@@ -74,10 +77,12 @@ async def import_facts(
     entry: int,
     region: str | None = None,
     on_progress: OnProgress | None = None,
+    bulk_from: int = BULK_BYTES,
 ) -> ImportSummary:
     """Load a file of facts of one kind; bare digits are numbers of `region`, or rejects without one.
 
-    Bad rows go to FILE.rejects.csv. Raises InputError when the file or its header cannot be read.
+    Files from `bulk_from` bytes on are read many rows at a time, with the same result. Bad rows go to
+    FILE.rejects.csv. Raises InputError when the file or its header cannot be read.
     """
     started = time.monotonic()
     sha256 = sha256_of(file)
@@ -88,23 +93,56 @@ async def import_facts(
         total = os.fstat(stream.fileno()).st_size
         lines = Lines(stream)
         names = header(file, lines, FILES[kind].columns)
+        told = _Told(on_progress, total)
+        if total >= bulk_from:
+            rows = bulk_rows(
+                kind, stream, total, names, rejects, region,
+                first_line=lines.number + 1, on_bytes=told.read,
+            )  # fmt: skip
+        else:
+            rows = _rows(FILES[kind], lines, names, rejects, region, told.read)
         size = _FIRST_CHUNK
-        chunk: list[Row] = []
-        for row in _rows(FILES[kind], lines, names, rejects, region):
-            controller = str(row[1])
-            if controller not in known and len(unknown) < _LARGEST_CHUNK:
-                unknown.add(controller)
-            chunk.append((*row, entry))
-            if len(chunk) >= size:
-                counts += await store.add_chunk(kind, chunk, entry=entry)
-                size = next_size(len(chunk), store.turn_seconds)
-                chunk = []
-                if on_progress is not None:
-                    on_progress(Progress(lines.position, total, lines.number - 1))
-        counts += await store.add_chunk(kind, chunk, entry=entry, last=True)
-        if on_progress is not None:
-            on_progress(Progress(total, total, max(lines.number - 1, 0)))
+        while chunk := await asyncio.to_thread(_chunk, rows, size, entry):
+            unknown.update(islice({str(row[1]) for row in chunk} - known - unknown, _MOST_UNKNOWN - len(unknown)))
+            counts += await store.add_chunk(kind, chunk, entry=entry)
+            size = next_size(len(chunk), store.turn_seconds)
+            told.written(counts)
+        counts += await store.add_chunk(kind, (), entry=entry, last=True)
+        told.end(counts)
     return summary(file, sha256, counts, rejects, started, unknown)
+
+
+def _chunk(rows: Iterator[Row], size: int, entry: int) -> list[Row]:
+    return [(*row, entry) for row in islice(rows, size)]
+
+
+class _Told:
+    """Progress as the bytes read so far, and the rows written so far."""
+
+    def __init__(self, on_progress: OnProgress | None, total: int) -> None:
+        self._on_progress = on_progress
+        self._total = total
+        self._done = 0
+        self._rows = 0
+
+    def read(self, done: int) -> None:
+        """So many bytes of the file were read."""
+        self._done = done
+        self._tell()
+
+    def written(self, counts: Counts) -> None:
+        """So many rows are in the index."""
+        self._rows = counts.new + counts.corrected + counts.unchanged
+        self._tell()
+
+    def end(self, counts: Counts) -> None:
+        """All is done."""
+        self._done = self._total
+        self.written(counts)
+
+    def _tell(self) -> None:
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._done, self._total, self._rows))
 
 
 def next_size(rows: int, seconds: float) -> int:
@@ -113,11 +151,22 @@ def next_size(rows: int, seconds: float) -> int:
     return max(32, min(fitting, rows * 2, _LARGEST_CHUNK))
 
 
-def _rows(kind: FactFile, lines: Lines, names: list[str], rejects: Rejects, region: str | None) -> Iterator[Row]:
+def _rows(
+    kind: FactFile,
+    lines: Lines,
+    names: list[str],
+    rejects: Rejects,
+    region: str | None,
+    on_bytes: Callable[[int], None],
+) -> Iterator[Row]:
     for line, content in lines:
         try:
             if isinstance(content, Reject):
                 raise content
-            yield kind.record(named(fields(content), names), region).row()
+            row = strict_row(kind, content, names, region)
         except Reject as reject:
             rejects.add(line, reject)
+            continue
+        if line % _FIRST_CHUNK == 0:
+            on_bytes(lines.position)
+        yield row

@@ -5,8 +5,8 @@ from typing import Final
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
-_LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 _MAX_TEXT: Final = 40
 
 
@@ -37,6 +37,6 @@ def parse_instant(text: str) -> datetime:
         instant = instant.astimezone(UTC)
     except OverflowError:
         raise ValueError("expected a year from 1900 to 2199") from None
-    if not _EARLIEST <= instant < _LATEST:
+    if not EARLIEST <= instant < LATEST:
         raise ValueError("expected a year from 1900 to 2199")
     return instant
