@@ -15,7 +15,7 @@ import orjson
 
 from vaglio.audit.canonical import leaf_hash
 from vaglio.audit.damage import Damage, DamageKind
-from vaglio.audit.entry import commitment
+from vaglio.audit.entry import EntryKind, commitment
 from vaglio.audit.keys import Keys
 from vaglio.audit.merkle import HASH, fold
 from vaglio.audit.removal import Removals
@@ -23,6 +23,7 @@ from vaglio.audit.store import open_reading
 from vaglio.audit.tiles import FULL, WIDTH, split
 from vaglio.audit.tree import tile_reader
 from vaglio.errors import StoreError, VerificationError
+from vaglio.model import Verdict
 
 MAX_DAMAGES = 100
 """Of one kind in one stretch; a log that is damaged all over is not listed entry by entry."""
@@ -33,7 +34,7 @@ _ROWS = """
     FROM entry LEFT JOIN subject ON subject.seq = entry.seq
     WHERE entry.seq BETWEEN ? AND ? ORDER BY entry.seq"""
 _HASHED = "SELECT body FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq"
-_COLUMNS = ("campaign", "controller", "verdict", "reason", "ref")
+_COLUMNS = ("id", "kind", "at", "campaign", "controller", "verdict", "reason", "ref")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +91,13 @@ def scan(stretch: Stretch) -> Scan:
 def _scan(connection: sqlite3.Connection, stretch: Stretch, keys: Keys | None, found: Scan) -> None:
     tile = tile_reader(connection)
     cursor = connection.execute(_ROWS, (stretch.first, stretch.last))
-    expected, shifted = stretch.first, False
+    shifted = False
     for start in range(stretch.first, stretch.last + 1, WIDTH):
-        rows: list[tuple[Any, ...]] = []
-        while len(rows) < WIDTH and expected + len(rows) <= stretch.last:
-            row = cursor.fetchone()
-            if row is None or row[0] != expected + len(rows):
-                upto = f"{expected + len(rows)}" + (f" to {row[0] - 1}" if row and row[0] > expected + 1 else "")
-                found.add(expected + len(rows), DamageKind.MISSING, f"entry {upto} is missing")
-                return
-            rows.append(row)
-        expected += len(rows)
+        rows = cursor.fetchmany(min(WIDTH, stretch.last + 1 - start))
+        gap = _gap(rows, start, min(start + WIDTH - 1, stretch.last))
+        if gap is not None:
+            found.add(gap[0], DamageKind.MISSING, f"entries {gap[0]} to {gap[1]} are missing")
+            return
         hashes = [hashlib.sha256(b"\0" + row[1]).digest() for row in rows]
         number = (start - 1) // WIDTH
         known = tile(0, number)[: max(0, min(stretch.sealed - start + 1, WIDTH)) * HASH]
@@ -109,6 +106,18 @@ def _scan(connection: sqlite3.Connection, stretch: Stretch, keys: Keys | None, f
         _full(tile, number, known, found)
         for row in rows:
             _row(row, stretch.removals, keys, found)
+
+
+def _gap(rows: list[tuple[Any, ...]], first: int, last: int) -> tuple[int, int] | None:
+    """The first run of sequence numbers that the rows lack."""
+    if len(rows) == last - first + 1 and rows[-1][0] == last:
+        return None
+    expected = first
+    for row in rows:
+        if row[0] != expected:
+            return expected, row[0] - 1
+        expected += 1
+    return expected, last
 
 
 def _full(tile: Callable[[int, int], bytes], number: int, known: bytes, found: Scan) -> None:
@@ -153,18 +162,27 @@ def _classify(connection: sqlite3.Connection, seq: int) -> tuple[DamageKind, str
 
 
 def _row(row: tuple[Any, ...], removals: Removals, keys: Keys | None, found: Scan) -> None:
-    seq, raw, name, kind, at, *columns, salt, token, sealed = row
+    seq, raw, name, kind, at, campaign, controller, verdict, reason, ref, salt, token, sealed = row
     try:
         body = orjson.loads(raw)
-        told = body["id"], body["kind"], round(datetime.fromisoformat(body["at"]).timestamp() * 1_000_000)
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        get = body.get
+        same = (
+            get("id") == name
+            and get("kind") == kind
+            and get("campaign") == campaign
+            and get("controller") == controller
+            and get("verdict") == verdict
+            and get("reason") == reason
+            and get("ref") == ref
+            and round(datetime.fromisoformat(body["at"]).timestamp() * 1_000_000) == at
+        )
+    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
         found.add(seq, DamageKind.EDITED, f"entry {seq}: its body is no entry")
         return
-    if told != (name, kind, at) or [body.get(column) for column in _COLUMNS] != columns:
-        pairs = zip(("id", "kind", "at", *_COLUMNS), (name, kind, at, *columns), strict=True)
-        wanted = dict(zip(("id", "kind", "at"), told, strict=True)) | {key: body.get(key) for key in _COLUMNS}
-        wrong = next(column for column, value in pairs if wanted[column] != value)
-        found.add(seq, DamageKind.EDITED, f"entry {seq}: column {wrong} is not what its body says")
+    if not same:
+        found.add(
+            seq, DamageKind.EDITED, f"entry {seq}: column {_wrong_column(body, row)} is not what its body says"
+        )
     number = body.get("number")
     committed = number.get("commitment") if isinstance(number, dict) else None
     if sealed is None and committed is not None:
@@ -174,8 +192,13 @@ def _row(row: tuple[Any, ...], removals: Removals, keys: Keys | None, found: Sca
             found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: its side row is missing, and was not purged")
     elif sealed is not None:
         _side_row(seq, name, committed, (salt, token, sealed), keys, found)
-        if _lets_out(body) and committed is not None:
-            found.attempts += 1
+        if committed is not None and (verdict == Verdict.ALLOW or kind == EntryKind.FAILOPEN):
+            found.attempts += bool(body.get("uniqueid")) and controller is not None
+
+
+def _wrong_column(body: dict[str, Any], row: tuple[Any, ...]) -> str:
+    columns = zip(_COLUMNS, row[2:], strict=False)
+    return next((column for column, value in columns if column != "at" and body.get(column) != value), "at")
 
 
 def _side_row(
@@ -195,9 +218,3 @@ def _side_row(
             found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: salt and number are not what it committed to")
         elif keys.token(e164) != token:
             found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: its search token is not its number's")
-
-
-def _lets_out(body: dict[str, Any]) -> bool:
-    """Whether the entry lets out a call that counts towards a frequency cap."""
-    out = body["kind"] == "failopen" or (body["kind"] == "decision" and body.get("verdict") == "allow")
-    return out and bool(body.get("uniqueid")) and body.get("controller") is not None
