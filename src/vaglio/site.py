@@ -68,14 +68,14 @@ class Site:
         """
         return Keys.load(self.settings.path(self.settings.audit.keys))
 
-    def rulebooks(self) -> Rulebooks:
-        """The law in force here.
+    def rulebooks(self, tried: Path | None = None) -> Rulebooks:
+        """The law in force here; with a file to try, that in place of the rulebook or site file it stands for.
 
         Raises:
-            ConfigError: when the site's own file is wrong.
+            InputError: when a file is not as it must be; it names file and key.
         """
         site_file = self.settings.rules.site_file
-        return load(self.settings.path(site_file) if site_file else None)
+        return load(self.settings.path(site_file) if site_file else None, rulebook_file=tried)
 
     def emergency(self) -> frozenset[str]:
         """The numbers that always pass.

@@ -13,7 +13,17 @@ from vaglio import __version__
 from vaglio.errors import VaglioError
 from vaglio.redaction import redact
 
-GROUPS = ("serving", "checking", "campaigns", "oppositions", "consents", "registers", "auditing", "dialplan")
+GROUPS = (
+    "serving",
+    "checking",
+    "campaigns",
+    "oppositions",
+    "consents",
+    "registers",
+    "rules",
+    "auditing",
+    "dialplan",
+)
 """The modules of this package that add commands, in the order of `vaglio --help`."""
 
 _UsageError: Final = cast("type[Any]", typer.BadParameter.__mro__[1])
@@ -40,7 +50,7 @@ def run() -> None:
     for group in GROUPS:
         import_module(f"vaglio.cli.{group}")
     try:
-        sys.exit(app(standalone_mode=False) or 0)
+        sys.exit(app(prog_name="vaglio", standalone_mode=False) or 0)
     except VaglioError as error:
         typer.echo(f"vaglio: {error}", err=True)
         sys.exit(error.exit_code)

@@ -1,0 +1,1 @@
+"""What the log and the index tell people: replays, settlement, subject rights, reports."""
