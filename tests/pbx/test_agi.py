@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lab.agi_client import header_block
 
+from lab.agi_client import header_block
 from vaglio.pbx import agi
 from vaglio.pbx.agi import (
     CommandError,

@@ -6,6 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
+
 from lab.agi_client import Status, call, header_block
 from lab.fastagi_bench import (
     BLOCK,
@@ -19,8 +21,6 @@ from lab.fastagi_bench import (
     serving,
     settled,
 )
-from structlog.testing import capture_logs
-
 from vaglio.pbx.fastagi import Failure, FastAgiServer, Limits, Reply, Request
 
 

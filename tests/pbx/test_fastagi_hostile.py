@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from lab.agi_client import header_block
 from lab.fastagi_bench import (
     BLOCK,
@@ -25,7 +26,6 @@ from lab.fastagi_bench import (
     serving,
     settled,
 )
-
 from vaglio.pbx.fastagi import Failure, FastAgiServer, Reply, Request
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 import uvloop
+
 from lab import installation
 from lab.asterisk import Asterisk
 from lab.errors import AsteriskUnavailable
 from lab.fastagi_bench import screen
-
 from vaglio.pbx.fastagi import Failure, FastAgiServer, Limits, Reply, Request
 
 pytestmark = pytest.mark.pbx
