@@ -1,12 +1,14 @@
 """audit.db as a file: made once, opened many times, refused with a reason when it is not what it must be."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
 from vaglio.errors import StoreError
+from vaglio.turn import Turn
 
 SCHEMA_VERSION = 1
 MIGRATIONS: dict[int, str] = {}
@@ -16,6 +18,7 @@ _APPLICATION = 0x5661676C
 """`Vagl`: SQLite's application id, so that another program's file is not taken for a log."""
 _BUSY_MS = 5000
 _CACHED_STATEMENTS = 512
+_TRIES, _PAUSE = 20, 0.05
 
 
 def create(path: Path) -> None:
@@ -63,6 +66,26 @@ def open_reading(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA query_only = ON")
         connection.execute(f"PRAGMA mmap_size = {1 << 30}")
     return connection
+
+
+def empty_wal(connection: sqlite3.Connection, turn: Turn) -> bool:
+    """Move the write-ahead log into the file and cut it to nothing; whether no reader stood in the way.
+
+    What was deleted with `secure_delete` is then in neither. Writers wait no longer than for a commit: the bulk is
+    moved while they go on, and a reader in the way ends the attempt at once.
+    """
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        for _ in range(_TRIES):
+            with turn:
+                busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not busy:
+                return True
+            time.sleep(_PAUSE)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+    return False
 
 
 @contextmanager
