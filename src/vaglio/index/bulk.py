@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import IO, BinaryIO, Final
 
+import numpy as np
 import polars as pl
 
 from vaglio.index.facts import FILES, FactFile
@@ -21,6 +22,8 @@ _BLOCK: Final = 16 * 1024 * 1024
 _RANGE_BYTES: Final = 192 * 1024 * 1024
 """Of the file, for one range of numbers."""
 _SLICE: Final = 32_768
+_NEWLINE: Final = ord("\n")
+_COMMA: Final = ord(",")
 _FEW: Final = 4096
 """Different values of a column in a slice up to which they share their objects."""
 
@@ -76,25 +79,13 @@ class _BlockReader:
 
     def read(self, block: bytes, first_line: int) -> pl.DataFrame:
         """The rows of a block of whole lines, with the column `_line`; rejects are noted in the lines' order."""
-        commas = len(self._names) - 1
-        plain: list[bytes] = []
-        places: list[int] = []
-        others: list[tuple[int, bytes]] = []
-        for place, raw in enumerate(block.split(b"\n")[:-1], start=first_line):
-            line = raw.rstrip(b"\r")
-            cells = _unquoted(line, commas) if b'"' in line else line
-            if cells is not None and cells.count(b",") == commas and len(cells) <= MAX_LINE and b"\0" not in cells:
-                plain.append(cells)
-                places.append(place)
-            elif line.strip():
-                others.append((place, line))
+        plain, places, others = _sorted_out(block, len(self._names) - 1, first_line)
         rows, sure = self._fast.read(_cells(plain, self._names))
-        good = sure.to_list()
-        rows = rows.with_columns(pl.Series("_line", places, dtype=pl.Int64).filter(sure))
-        if all(good) and not others:
+        rows = rows.with_columns(places.filter(sure))
+        if sure.all() and not others:
             return rows
         lines = block.split(b"\n")
-        others += [(place, lines[place - first_line]) for place, one in zip(places, good, strict=True) if not one]
+        others += [(place, lines[place - first_line]) for place in places.filter(~sure).to_list()]
         return self._with_strict(rows, sorted(others))
 
     def _with_strict(self, rows: pl.DataFrame, lines: list[tuple[int, bytes]]) -> pl.DataFrame:
@@ -111,6 +102,30 @@ class _BlockReader:
         return pl.concat([rows, pl.DataFrame(accepted, schema=rows.schema, orient="row")])
 
 
+def _sorted_out(block: bytes, commas: int, first_line: int) -> tuple[bytes, pl.Series, list[tuple[int, bytes]]]:
+    """The lines that have one cell a column, their numbers, and the other lines, blank ones left out."""
+    if b'"' not in block and b"\0" not in block:
+        data = np.frombuffer(block, dtype=np.uint8)
+        ends = np.flatnonzero(data == _NEWLINE)
+        lengths = np.diff(ends, prepend=-1)
+        counts = np.diff(np.searchsorted(np.flatnonzero(data == _COMMA), ends), prepend=0)
+        if (counts == commas).all() and (lengths <= MAX_LINE).all():
+            places = pl.Series("_line", np.arange(first_line, first_line + len(ends)))
+            return block.replace(b"\r\n", b"\n"), places, []
+    plain: list[bytes] = []
+    numbers: list[int] = []
+    others: list[tuple[int, bytes]] = []
+    for place, raw in enumerate(block.split(b"\n")[:-1], start=first_line):
+        line = raw.rstrip(b"\r")
+        cells = _unquoted(line, commas) if b'"' in line else line
+        if cells is not None and cells.count(b",") == commas and len(cells) <= MAX_LINE and b"\0" not in cells:
+            plain.append(cells + b"\n")
+            numbers.append(place)
+        elif line.strip():
+            others.append((place, line))
+    return b"".join(plain), pl.Series("_line", numbers, dtype=pl.Int64), others
+
+
 def _unquoted(line: bytes, commas: int) -> bytes | None:
     """The cells of a line in which every one is quoted and none holds a quote or a comma; else None."""
     if line.count(b'"') != 2 * (commas + 1) or line.count(b'","') != commas:
@@ -118,13 +133,13 @@ def _unquoted(line: bytes, commas: int) -> bytes | None:
     return line[1:-1].replace(b'","', b",") if line[:1] == line[-1:] == b'"' else None
 
 
-def _cells(lines: list[bytes], names: list[str]) -> pl.DataFrame:
+def _cells(lines: bytes, names: list[str]) -> pl.DataFrame:
     """The cells of lines that all have as many as there are names."""
     schema = dict.fromkeys(names, pl.String)
     if not lines:
         return pl.DataFrame(schema=schema)
     frame = pl.read_csv(
-        b"\n".join(lines) + b"\n",
+        lines,
         has_header=False,
         new_columns=names,
         schema_overrides=[pl.String] * len(names),

@@ -27,6 +27,8 @@ _TYPES: Final = (
     "fixed_line", "mobile", "toll_free", "premium_rate", "shared_cost", "personal_number", "voip", "pager", "uan",
     "voicemail",
 )  # fmt: skip
+_MICROS: Final = "|micros"
+_DIGITS: Final = "|digits"
 _LONGEST_CODE: Final = 3
 _MOST_PLANS: Final = 8
 """Calling codes of one block that are read fast; a file of numbers is one country's, or a few."""
@@ -82,14 +84,23 @@ def _mapped(name: str, present: Collection[str], meaning: Mapping[str, int | str
     return _Column(name, cell.is_in(list(meaning)), value)
 
 
-def _micros(cell: pl.Expr) -> pl.Expr:
-    whole = cell.str.replace("Z$", "+00:00").str.to_datetime("%Y-%m-%dT%H:%M:%S%z", strict=False, time_unit="us")
-    return whole.to_physical()
+def _micros(name: str) -> pl.Expr:
+    """The instant of a column, worked out once by `_prepared`; null where it is none."""
+    return pl.col(f"{name}{_MICROS}")
+
+
+def _prepared(name: str) -> pl.Expr:
+    whole = (
+        pl.col(name)
+        .str.replace("Z$", "+00:00")
+        .str.to_datetime("%Y-%m-%dT%H:%M:%S%z", strict=False, time_unit="us")
+    )
+    return whole.to_physical().alias(f"{name}{_MICROS}")
 
 
 def _instant(name: str, present: Collection[str]) -> _Column:
     cell = _cell(name, present)
-    value = _micros(cell)
+    value = _micros(name)
     inside = value.is_between(to_micros(EARLIEST), to_micros(LATEST), closed="left")
     return _Column(name, cell.str.contains(_TIME) & inside.fill_null(value=False), value)
 
@@ -99,7 +110,7 @@ def _later(name: str, start: str, present: Collection[str]) -> _Column:
         return _Column(name, pl.lit(value=True), pl.lit(None, dtype=pl.Int64))
     cell = pl.col(name)
     after = _instant(name, present)
-    sure = (cell == "") | (after.sure & (after.value >= _micros(pl.col(start))).fill_null(value=False))
+    sure = (cell == "") | (after.sure & (after.value >= _micros(start)).fill_null(value=False))
     return _Column(name, sure, pl.when(cell != "").then(after.value))
 
 
@@ -177,17 +188,19 @@ class FastRows:
         `cells` are strings without spaces around them, none of them null.
         """
         number = pl.col("number")
-        digits = number.str.replace(r"^(?:\+|00)", "")
+        times = [_prepared(name) for name in cells.columns if name.endswith("_at")]
+        ready = cells.with_columns(number.str.replace(r"^(?:\+|00)", "").alias(_DIGITS), *times)
+        digits = pl.col(_DIGITS)
         written = number.str.contains(r"^(?:\+|00)[1-9][0-9]{5,14}$")
-        starts = cells.select(digits.filter(written).str.slice(0, _LONGEST_CODE).value_counts(sort=True, name="n"))
-        plans = self._plans_of(start["number"] for start in starts.to_series().to_list())
+        starts = ready.select(digits.filter(written).str.slice(0, _LONGEST_CODE).value_counts(sort=True, name="n"))
+        plans = self._plans_of(start[_DIGITS] for start in starts.to_series().to_list())
         sure = pl.all_horizontal(
             written,
             pl.any_horizontal(pl.lit(value=False), *(_surely_of(digits, plan) for plan in plans)),
             *(column.sure for column in self._columns),
         )
         values = (digits.cast(pl.Int64, strict=False).alias("number"), *(_named(one) for one in self._columns))
-        read = cells.with_columns(sure.fill_null(value=False).alias("_sure"))
+        read = ready.with_columns(sure.fill_null(value=False).alias("_sure"))
         return read.filter("_sure").select(values), read["_sure"]
 
     def _plans_of(self, starts: Iterable[str]) -> list["_Plan"]:

@@ -30,7 +30,8 @@ from vaglio.turn import Turn
 
 CHUNK_SECONDS: Final = 0.010
 """The longest a writer keeps its turn on purpose."""
-_CHECKPOINT_BYTES: Final = 8 * 1024 * 1024
+_CHECKPOINT_BYTES: Final = 32 * 1024 * 1024
+"""Of the log, from which its pages are moved into the file."""
 _BUSY_SECONDS: Final = 5.0
 
 _RAISE: Final = "UPDATE generation SET value = value + 1"
