@@ -103,7 +103,7 @@ def load(folder: Path, kind: FactKind, content: bytes, bulk_from: int) -> tuple[
 
 
 @pytest.mark.parametrize("kind", FactKind)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_the_fast_reading_is_the_strict_one(
     kind: FactKind, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory

@@ -113,8 +113,7 @@ def unreadable(path: Path, error: sqlite3.Error) -> StoreError:
     code = getattr(error, "sqlite_errorcode", None)
     if code is not None and code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
         return StoreError(
-            f"{path}: damaged ({error}); restore its backup, "
-            f"or save what can still be read into a new one with: vaglio index rebuild"
+            f"{path}: damaged ({error}); restore its backup, or save what can still be read: vaglio index rebuild"
         )
     if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
         return StoreError(f"{path}: the disk is full; free some space and run the command again")
