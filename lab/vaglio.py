@@ -15,19 +15,25 @@ import orjson
 
 from lab.errors import LabError
 from lab.ports import free_port
+from vaglio.audit import Reader
 
 _START_SECONDS = 30.0
+_COMMAND_SECONDS = 120.0
 
 
 class Vaglio:
-    """`vaglio init`, `vaglio serve` and every other command, on free ports; use as a context manager to serve."""
+    """`vaglio init`, `vaglio serve` and every other command, on free ports; use as a context manager to serve.
+
+    A home that holds an installation is used as it is; only its addresses are configured anew.
+    """
 
     def __init__(self, home: Path, *, port: int | None = None, policy_directory: Path | None = None) -> None:
         self.home = home
         self.port = port or free_port()
         self.health_port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
-        self.run("init", str(home))
+        if not self.configuration.exists():
+            self.run("init", str(home))
         policy = f'\n[failure_policy]\ndirectory = "{policy_directory}"\n' if policy_directory else ""
         health = f'\n[health]\nlisten = "127.0.0.1:{self.health_port}"\n'
         self.configuration.write_text(f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\n{health}{policy}')
@@ -45,16 +51,37 @@ class Vaglio:
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """Run a command to its end; what it printed. Raises LabError when it exits otherwise than by `codes`."""
-        done = subprocess.run(
+        done = self.attempt(*arguments)
+        if done.returncode not in codes:
+            raise LabError(f"vaglio {' '.join(arguments)} exited {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def attempt(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, whatever that is."""
+        return subprocess.run(
             [sys.executable, "-m", "vaglio", *arguments],
             capture_output=True,
             text=True,
             check=False,
             env={**os.environ, "VAGLIO_CONFIG": str(self.configuration)},
+            timeout=_COMMAND_SECONDS,
         )
-        if done.returncode not in codes:
-            raise LabError(f"vaglio {' '.join(arguments)} exited {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
+
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command and leave it running; whoever began it must end it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "vaglio", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "VAGLIO_CONFIG": str(self.configuration)},
+        )
+
+    def entries(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Every entry of the log so far, or those of one kind, oldest first; read from the file itself."""
+        with Reader(self.home / "audit.db") as log:
+            bodies = [{"seq": record.seq, **record.body} for record in log.tail(log.size())]
+        return [body for body in bodies if kind in {None, body["kind"]}]
 
     def json(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> Any:  # noqa: ANN401 - a document of any shape
         """Run a command with `--json` and read what it printed."""
@@ -84,6 +111,12 @@ class Vaglio:
         if self._process is None:
             raise LabError("this service is not running: start it first")
         return self._process.pid
+
+    @property
+    def resident_bytes(self) -> int:
+        """Memory of the running service that is in RAM now."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
 
     def ready(self) -> bool:
         """Whether `/readyz` answers 200."""
