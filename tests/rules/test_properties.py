@@ -50,20 +50,22 @@ NUMBERS = [
         "+41446681800",
     )
 ]
-REGISTERS = ("rpo", "bloctel", "tps", "ctps", "us-dnc", "es-robinson", "ca-dncl")
-SECTORS = ("telecom", "energy", "home-renovation", "claims-management", "press")
-START = datetime(2022, 6, 1, tzinfo=UTC)
+SECTORS = ("telecom", "telecom", "energy", "home-renovation", "claims-management", "press")
+START = datetime(2024, 10, 2, tzinfo=UTC)
 
-working = st.integers(0, 5 * 52).map(lambda weeks: START + timedelta(weeks=weeks, hours=16))
+working = st.integers(0, 120).map(lambda weeks: START + timedelta(weeks=weeks, hours=16))
 """Wednesdays at a time when the phone may ring in Rome, Paris and New York."""
-instants = working | st.integers(0, 5 * 365 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+instants = (
+    working | working | st.integers(0, 900 * 24 * 60).map(lambda minutes: START + timedelta(minutes=minutes))
+)
 
 
 def before(at: datetime) -> st.SearchStrategy[datetime]:
-    """Mostly the weeks before a call, where the law's bounds lie; sometimes after it."""
-    return st.one_of(st.integers(-60, 60 * 24 * 40), st.integers(0, 60 * 24 * 900)).map(
-        lambda minutes: at - timedelta(minutes=minutes)
+    """Some time before a call, on either side of the law's bounds; once after it."""
+    hours = st.sampled_from(
+        [-1, 1, 30, 72, 119, 200, 340, 359, 361, 500, 671, 673, 719, 721, 743, 745, 1500, 5000, 20000]
     )
+    return hours.map(lambda past: at - timedelta(hours=past))
 
 
 campaigns = st.builds(
@@ -71,15 +73,15 @@ campaigns = st.builds(
     id=st.just("c"),
     controller=st.just("acme"),
     caller_org=st.just("centre"),
-    purpose=st.sampled_from(Purpose),
+    purpose=st.sampled_from([*[Purpose.MARKETING] * 7, Purpose.MARKET_RESEARCH]),
     sector=st.sampled_from(SECTORS),
-    dial_mode=st.sampled_from(DialMode),
+    dial_mode=st.sampled_from([DialMode.MANUAL, DialMode.PREDICTIVE, DialMode.AUTOMATED]),
     region=st.just("IT"),
     caller_ids=st.just(("+33162001122",)),
     script_version=st.just("s-1"),
     notice_version=st.just("n-1"),
-    mode=st.sampled_from(CampaignMode),
-    fallback_jurisdiction=st.sampled_from([None, "it"]),
+    mode=st.just(CampaignMode.ENFORCE),
+    fallback_jurisdiction=st.just("it"),
 )
 
 
@@ -88,7 +90,7 @@ def consents(draw: st.DrawFn, at: datetime) -> Consent:
     given_at = draw(before(at))
     return Consent(
         controller="acme",
-        purpose=draw(st.sampled_from(["marketing", "direct-sale"])),
+        purpose=draw(st.sampled_from(["marketing", "marketing", "direct-sale"])),
         given_at=given_at,
         channel=draw(st.sampled_from(ConsentChannel)),
         sector=draw(st.sampled_from([None, "energy", "telecom"])),
@@ -120,7 +122,9 @@ def relationships(draw: st.DrawFn, at: datetime) -> Relationship:
 def statuses(draw: st.DrawFn, name: str, at: datetime) -> RegisterStatus:
     as_of = draw(before(at))
     void = draw(st.none() | st.integers(0, 40).map(lambda days: date(at.year, at.month, 1) - timedelta(days=days)))
-    return RegisterStatus(name, draw(st.sampled_from(RegisterState)), as_of, "batch:1", void)
+    return RegisterStatus(
+        name, draw(st.sampled_from([*RegisterState, RegisterState.CLEAR])), as_of, "batch:1", void
+    )
 
 
 def opposition(at: datetime) -> st.SearchStrategy[Opposition]:
@@ -148,17 +152,19 @@ def questions(draw: st.DrawFn) -> tuple[Call, Campaign, Facts]:
         st.none() | st.sampled_from(SubjectType),
         st.just(40),
     )
+    number = draw(st.sampled_from(NUMBERS))
+    asked = RULEBOOKS.registers(RULEBOOKS.jurisdiction_of(number, None, campaign), at)
     facts = Facts(
         generation=1,
         campaign=campaign,
-        oppositions=tuple(draw(st.lists(opposition(at), max_size=1))),
-        consents=tuple(draw(st.lists(consents(at), max_size=3))),
-        relationships=tuple(draw(st.lists(relationships(at), max_size=3))),
+        oppositions=(draw(opposition(at)),) if draw(st.integers(0, 5)) == 0 else (),
+        consents=tuple(draw(st.lists(consents(at), max_size=2))),
+        relationships=tuple(draw(st.lists(relationships(at), max_size=2))),
         contact=draw(st.none() | contact),
-        registers={name: draw(statuses(name, at)) for name in REGISTERS if draw(st.booleans())},
-        attempts=tuple(draw(st.lists(attempt(at), max_size=5))),
+        registers={name: draw(statuses(name, at)) for name in asked if draw(st.integers(0, 3))},
+        attempts=tuple(draw(st.lists(attempt(at), max_size=5))) if draw(st.booleans()) else (),
     )
-    return Call(draw(st.sampled_from(NUMBERS)), "c", "+33162001122", at), campaign, facts
+    return Call(number, "c", "+33162001122", at), campaign, facts
 
 
 def decide(question: tuple[Call, Campaign, Facts], facts: Facts) -> Decision:

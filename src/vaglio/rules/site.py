@@ -39,6 +39,8 @@ class OwnRule(Rule):
     """A rule that a site adds."""
 
     jurisdiction: Name | Literal["common"]
+    override: Text | None = None
+    """Why an exemption may take shipped rules out of the question; other families only add to them."""
 
 
 class Change(BaseModel):
@@ -129,7 +131,14 @@ def applied(site: Site, books: Mapping[str, Sequence[Rule]]) -> tuple[dict[str, 
     for own in site.file.rule:
         if any(rule.id == own.id for listed in rules.values() for rule in listed):
             raise InputError(f"{site.name}: rule {own.id}: the id is taken; give the rule one of its own")
-        rules[own.jurisdiction].append(Rule.model_validate(own.model_dump(exclude={"jurisdiction"})))
+        if own.family is Family.EXEMPTION:
+            if own.override is None:
+                raise InputError(
+                    f"{site.name}: rule {own.id}: key family: an exemption loosens what names its ground; "
+                    'add override = "the reason", which is logged'
+                )
+            overrides.append(Override(own.id, ("family",), own.override))
+        rules[own.jurisdiction].append(Rule.model_validate(own.model_dump(exclude={"jurisdiction", "override"})))
     for added in site.file.holiday:
         rules[added.jurisdiction] = [_with_holidays(rule, added.days) for rule in rules[added.jurisdiction]]
     return rules, tuple(overrides)
