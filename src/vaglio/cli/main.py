@@ -22,6 +22,7 @@ GROUPS = (
     "registers",
     "rules",
     "auditing",
+    "settling",
     "dialplan",
 )
 """The modules of this package that add commands, in the order of `vaglio --help`."""
