@@ -215,12 +215,13 @@ CREATE TABLE batch_shard (
     PRIMARY KEY (batch, shard)
 ) WITHOUT ROWID;
 
--- What sources have brought: a file is loaded once.
+-- What sources have brought: a file is loaded once. `version`: its ETag, else size and time, by which a source is
+-- asked whether it has anything new.
 CREATE TABLE loaded_file (
     source    TEXT NOT NULL,
     sha256    TEXT NOT NULL,
     name      TEXT NOT NULL,
-    size      INTEGER NOT NULL,
+    version   TEXT NOT NULL,
     loaded_at INTEGER NOT NULL,
     entry     INTEGER NOT NULL,
     PRIMARY KEY (source, sha256)
@@ -228,7 +229,6 @@ CREATE TABLE loaded_file (
 
 CREATE TABLE source_state (
     source       TEXT PRIMARY KEY,
-    etag         TEXT,
     tried_at     INTEGER,
     succeeded_at INTEGER,
     failures     INTEGER NOT NULL DEFAULT 0,

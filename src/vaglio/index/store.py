@@ -270,6 +270,18 @@ class Store:
         if await asyncio.to_thread(size) > _CHECKPOINT_BYTES:
             await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
+    async def note(self, statement: str, parameters: Iterable[object]) -> None:
+        """Write what is no fact, such as how a source fared: no generation, no entry."""
+        async with self._one_at_a_time:
+            await self._take_turn()
+            try:
+                async with self._transaction(done=True) as db:
+                    await db.execute(statement, parameters)
+            except sqlite3.Error as error:
+                raise database.unreadable(self.path, error) from error
+            finally:
+                self._turn.__exit__(None, None, None)
+
     async def rows(self, statement: str, parameters: Iterable[object] = ()) -> list[sqlite3.Row]:
         """Read, outside of any change."""
         async with self._one_at_a_time:

@@ -1,0 +1,1 @@
+"""Brings registers, consents and oppositions from outside into the index: sources, a schedule, runs."""
