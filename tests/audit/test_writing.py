@@ -21,6 +21,7 @@ from vaglio.audit import (
     make,
     outcome_entry,
 )
+from vaglio.audit.commit import prepare
 from vaglio.errors import StoreError
 from vaglio.model import CallOutcome, Verdict
 
@@ -70,17 +71,28 @@ async def test_closing_writes_what_waits(site: Site) -> None:
         await writer.append(site.decision())
 
 
-async def test_a_failed_batch_fails_every_caller_and_leaves_nothing(site: Site) -> None:
-    """An id that is already there fails the batch it is in; the next batch is written."""
+def test_a_failed_batch_leaves_nothing(site: Site) -> None:
+    """An id that is already there fails all that share its transaction; the next transaction is good."""
+    twice = site.decision()
+    with site.log() as log:
+        log.append(twice)
+        batch = [prepare(site.keys, entry) for entry in (site.decision(), twice, site.decision())]
+        with pytest.raises(StoreError, match="never replaced"):
+            log.commit(batch)
+        with Reader(site.path) as reader:
+            assert reader.size() == 2
+        assert log.append(site.decision()) == 3
+
+
+async def test_a_failed_batch_fails_its_callers_and_no_others(site: Site) -> None:
+    """The caller hears of it, the writer says that it is failing, and the next append is good."""
     async with Writer(site.path, site.keys) as writer:
         twice = site.decision()
         await writer.append(twice)
-        batch = [site.decision(), twice, site.decision()]
-        results = await asyncio.gather(*(writer.append(entry) for entry in batch), return_exceptions=True)
-        assert all(isinstance(result, StoreError) for result in results[1:])
+        with pytest.raises(StoreError, match="never replaced"):
+            await writer.append(twice)
         assert writer.failing
-        before = writer.last_seq
-        assert await writer.append(site.decision()) == before + 1
+        assert await writer.append(site.decision()) == 3
         assert not writer.failing
 
 

@@ -18,6 +18,7 @@ async def keep_sealed(
     sealed: Callable[[Sealed], None],
     failed: Callable[[VaglioError], None],
     period: float = 0.5,
+    due: Callable[[], bool] = lambda: True,
 ) -> None:
     """Seal until cancelled; then seal and sign once more.
 
@@ -29,15 +30,21 @@ async def keep_sealed(
         failed: told of every step that failed. `InconsistentLog` is an alarm, and ends the sealing: what cannot
             be continued must not be signed. Anything else is tried again a period later.
         period: seconds between steps.
+        due: asked before each step whether this process is the one to seal now; it must not block.
 
     Raises:
         StoreError, ConfigError: when the log cannot be opened.
     """
     loop = asyncio.get_running_loop()
+    while not due():
+        await asyncio.sleep(period)
     with ThreadPoolExecutor(1, "audit-sealer") as thread:
         sealer = await loop.run_in_executor(thread, lambda: Sealer(path, keys, round(every * 1_000_000)))
         try:
-            while True:
+            while True:  # noqa: ASYNC110 - a pace, not a condition to wait for
+                if not due():
+                    await asyncio.sleep(period)
+                    continue
                 try:
                     done = await loop.run_in_executor(thread, sealer.step)
                 except InconsistentLog as error:
@@ -50,8 +57,9 @@ async def keep_sealed(
                         sealed(done)
                 await asyncio.sleep(period)
         except asyncio.CancelledError:
-            with suppress(VaglioError):
-                sealed(await loop.run_in_executor(thread, lambda: sealer.step(now=True)))
+            if due():
+                with suppress(VaglioError):
+                    sealed(await loop.run_in_executor(thread, lambda: sealer.step(now=True)))
             raise
         finally:
             await loop.run_in_executor(thread, sealer.close)

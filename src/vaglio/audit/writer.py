@@ -6,6 +6,7 @@ under load a commit is shared by as many as wait.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ class Writer:
         """The highest sequence number this writer was given; 0 before the first."""
         self.failing = False
         """Whether the last commit failed; true means that no verdict can be given now."""
+        self._committing_since: float | None = None
 
     async def __aenter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
@@ -63,6 +65,12 @@ class Writer:
         if thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the commit under way has been waiting for its turn or the disk; 0 when there is none."""
+        since = self._committing_since
+        return 0.0 if since is None else time.monotonic() - since
 
     async def append(self, entry: Entry, *, claim: Claim | None = None) -> int:
         """Append an entry; its sequence number, once it is durable.
@@ -108,10 +116,12 @@ class Writer:
 
     def _commit(self, log: Log, batch: list[_Job]) -> None:
         results: list[int | AttemptTaken] | Exception
+        self._committing_since = time.monotonic()
         try:
             results = log.commit([pending for pending, _ in batch])
         except Exception as error:  # noqa: BLE001 - whatever it is, every caller of the batch must hear of it
             results = error
+        self._committing_since = None
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop was closed while callers waited: nobody is left to tell
                 self._loop.call_soon_threadsafe(self._resolve, batch, results)
