@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from vaglio.audit.keys import Keys
@@ -36,30 +37,30 @@ async def keep_sealed(
         StoreError, ConfigError: when the log cannot be opened.
     """
     loop = asyncio.get_running_loop()
-    while not due():
-        await asyncio.sleep(period)
     with ThreadPoolExecutor(1, "audit-sealer") as thread:
-        sealer = await loop.run_in_executor(thread, lambda: Sealer(path, keys, round(every * 1_000_000)))
+        sealer: Sealer | None = None
         try:
-            while True:  # noqa: ASYNC110 - a pace, not a condition to wait for
-                if not due():
-                    await asyncio.sleep(period)
-                    continue
-                try:
-                    done = await loop.run_in_executor(thread, sealer.step)
-                except InconsistentLog as error:
-                    failed(error)
-                    return
-                except VaglioError as error:
-                    failed(error)
-                else:
-                    if done.added or done.checkpoint:
-                        sealed(done)
+            while True:
+                if due():
+                    if sealer is None:
+                        make = partial(Sealer, path, keys, round(every * 1_000_000))
+                        sealer = await loop.run_in_executor(thread, make)
+                    try:
+                        done = await loop.run_in_executor(thread, sealer.step)
+                    except InconsistentLog as error:
+                        failed(error)
+                        return
+                    except VaglioError as error:
+                        failed(error)
+                    else:
+                        if done.added or done.checkpoint:
+                            sealed(done)
                 await asyncio.sleep(period)
         except asyncio.CancelledError:
-            if due():
+            if sealer is not None and due():
                 with suppress(VaglioError):
-                    sealed(await loop.run_in_executor(thread, lambda: sealer.step(now=True)))
+                    sealed(await loop.run_in_executor(thread, partial(sealer.step, now=True)))
             raise
         finally:
-            await loop.run_in_executor(thread, sealer.close)
+            if sealer is not None:
+                await loop.run_in_executor(thread, sealer.close)
