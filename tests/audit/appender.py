@@ -1,7 +1,7 @@
 """Appends to a log until it is killed or its time is over; an acknowledged entry is a line `id seq milliseconds`.
 
-Arguments: the directory of the log, `hot` (calls at a steady rate, and the sealer) or `tight` (one after the other,
-as fast as it can), and seconds.
+Arguments: the directory of the log, `hot` (calls at a steady rate, and the sealer) or `tight` (one after
+another, as fast as it can), and seconds.
 """
 
 import asyncio

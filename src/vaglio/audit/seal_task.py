@@ -1,7 +1,7 @@
 """The sealer as a task of the service: one thread of its own, two steps a second."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -36,31 +36,35 @@ async def keep_sealed(
     Raises:
         StoreError, ConfigError: when the log cannot be opened.
     """
+    while not due():  # noqa: ASYNC110 - a pace, not a condition to wait for
+        await asyncio.sleep(period)
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(1, "audit-sealer") as thread:
-        sealer: Sealer | None = None
+        sealer = await loop.run_in_executor(thread, lambda: Sealer(path, keys, round(every * 1_000_000)))
         try:
-            while True:
+            alarm = False
+            while not alarm:
                 if due():
-                    if sealer is None:
-                        make = partial(Sealer, path, keys, round(every * 1_000_000))
-                        sealer = await loop.run_in_executor(thread, make)
-                    try:
-                        done = await loop.run_in_executor(thread, sealer.step)
-                    except InconsistentLog as error:
-                        failed(error)
-                        return
-                    except VaglioError as error:
-                        failed(error)
-                    else:
-                        if done.added or done.checkpoint:
-                            sealed(done)
+                    alarm = await _step(loop.run_in_executor(thread, sealer.step), sealed, failed)
                 await asyncio.sleep(period)
         except asyncio.CancelledError:
-            if sealer is not None and due():
+            if due():
                 with suppress(VaglioError):
-                    sealed(await loop.run_in_executor(thread, partial(sealer.step, now=True)))
+                    sealed(await loop.run_in_executor(thread, lambda: sealer.step(now=True)))
             raise
         finally:
-            if sealer is not None:
-                await loop.run_in_executor(thread, sealer.close)
+            await loop.run_in_executor(thread, sealer.close)
+
+
+async def _step(
+    step: Awaitable[Sealed], sealed: Callable[[Sealed], None], failed: Callable[[VaglioError], None]
+) -> bool:
+    """Wait for a step and tell of it; whether it raised the alarm."""
+    try:
+        done = await step
+    except VaglioError as error:
+        failed(error)
+        return isinstance(error, InconsistentLog)
+    if done.added or done.checkpoint:
+        sealed(done)
+    return False
