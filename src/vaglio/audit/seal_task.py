@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from vaglio.audit.keys import Keys
@@ -68,3 +67,23 @@ async def _step(
     if done.added or done.checkpoint:
         sealed(done)
     return False
+
+
+async def _step(
+    thread: ThreadPoolExecutor,
+    sealer: Sealer,
+    sealed: Callable[[Sealed], None],
+    failed: Callable[[VaglioError], None],
+) -> bool:
+    """One step; whether there may be another."""
+    try:
+        done = await asyncio.get_running_loop().run_in_executor(thread, sealer.step)
+    except InconsistentLog as error:
+        failed(error)
+        return False
+    except VaglioError as error:
+        failed(error)
+    else:
+        if done.added or done.checkpoint:
+            sealed(done)
+    return True
