@@ -67,23 +67,3 @@ async def _step(
     if done.added or done.checkpoint:
         sealed(done)
     return False
-
-
-async def _step(
-    thread: ThreadPoolExecutor,
-    sealer: Sealer,
-    sealed: Callable[[Sealed], None],
-    failed: Callable[[VaglioError], None],
-) -> bool:
-    """One step; whether there may be another."""
-    try:
-        done = await asyncio.get_running_loop().run_in_executor(thread, sealer.step)
-    except InconsistentLog as error:
-        failed(error)
-        return False
-    except VaglioError as error:
-        failed(error)
-    else:
-        if done.added or done.checkpoint:
-            sealed(done)
-    return True
