@@ -23,6 +23,11 @@ LAYERS: dict[str, set[str]] = {
     "logging": {"config", "redaction"},
     "metrics": set(),
     "health": set(),
+    "systemd": {"errors"},
+    "presence": {"errors"},
+    "stopped": set(),
+    "standing_in": {"pbx", "presence"},
+    "readiness": {*BASE, "index", "audit", "site"},
     "rules": BASE,
     "index": BASE,
     "audit": BASE,
@@ -33,7 +38,8 @@ LAYERS: dict[str, set[str]] = {
     "reports": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site"},
     "pbx": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "metrics"},
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
-    | {"pbx", "reports", "web", "logging", "metrics", "health"},
+    | {"pbx", "reports", "web", "logging", "metrics", "health"}
+    | {"systemd", "presence", "stopped", "standing_in", "readiness"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
     | {"logging", "metrics", "health"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}

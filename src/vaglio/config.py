@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from vaglio.errors import ConfigError
 
@@ -29,7 +29,7 @@ def _address(value: object) -> object:
     return host.strip("[]"), int(port)
 
 
-ListenAddress = Annotated[tuple[str, int], BeforeValidator(_address)]
+ListenAddress = Annotated[tuple[str, int], NoDecode, BeforeValidator(_address)]
 
 
 class _Section(BaseModel):
@@ -54,6 +54,8 @@ class Standby(_Section):
     """The second listener, in a process of its own."""
 
     listen: ListenAddress = ("127.0.0.1", 4574)
+    health: ListenAddress = ("127.0.0.1", 9574)
+    """Its own liveness, readiness and metrics."""
 
 
 class Health(_Section):

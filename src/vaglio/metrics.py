@@ -1,5 +1,9 @@
 """What the service counts, by its Prometheus names; never a number in a label."""
 
+import time
+from collections.abc import Mapping
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.25)
@@ -34,7 +38,24 @@ class Metrics:
             "vaglio_loop_lag_seconds", "How late the event loop's last tick came.", registry=self.registry
         )
 
+        self.register_age = Gauge(
+            "vaglio_register_age_seconds",
+            "Since the date of a register's list, or of its oldest verdict.",
+            ("register",),
+            registry=self.registry,
+        )
+
+    def date_registers(self, dates: Mapping[str, float]) -> None:
+        """Take over the registers' dates, in epoch seconds; their ages then go on by themselves."""
+        self.register_age.clear()
+        for register, dated in dates.items():
+            self.register_age.labels(register).set_function(partial(_since, dated))
+
     def decided(self, verdict: str, reason: str, campaign: str, seconds: float) -> None:
         """Count one durable decision; `campaign` is empty when it is none of ours, to bound the labels."""
         self.decisions.labels(verdict, reason, campaign).inc()
         self.decision_seconds.observe(seconds)
+
+
+def _since(dated: float) -> float:
+    return time.time() - dated

@@ -1,4 +1,4 @@
-"""`vaglio serve`: startup, main loop, shutdown, top to bottom.
+"""`vaglio serve`, first service or standby: startup, main loop, shutdown, top to bottom.
 
 What it promises of time and limits is in docs/promises.md.
 """
@@ -8,16 +8,18 @@ import contextlib
 import gc
 import os
 import signal
-import socket
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
+from datetime import datetime
 
 import structlog
 import uvloop
 
-from vaglio import __version__, config, logging
+from vaglio import __version__, config, logging, readiness, systemd
 from vaglio.audit import EntryKind, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
+from vaglio.audit.canonical import timestamp
 from vaglio.audit.seal_task import keep_sealed
 from vaglio.audit.sealing import InconsistentLog, Sealed
 from vaglio.changes import Changes
@@ -32,31 +34,41 @@ from vaglio.numbers import warm
 from vaglio.pbx.fastagi import FastAgiServer, Limits
 from vaglio.pbx.policy import write_policies
 from vaglio.pbx.routes import Parts, Routes
+from vaglio.presence import Presence
 from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
 from vaglio.site import Site
+from vaglio.standing_in import stand_in
+from vaglio.stopped import keep_writers_moving
 
 _TICK_SECONDS = 1.0
 _DRAIN_SECONDS = 5.0
+_LAG_SECONDS = 0.25
+"""From here on a late event loop costs verdicts."""
 _SAMPLES = ("+390612345678", "+33123456789", "+442079460000", "+12125550100", "+34911234567", "+4930123456")
 """Numbers judged once at start, so that no call pays for the first use of anything."""
 
 
-def serve(site: Site) -> None:
-    """Run the service until SIGTERM or SIGINT.
+def serve(site: Site, *, standby: bool = False) -> None:
+    """Run the first service, or the standby, until SIGTERM or SIGINT.
 
     Raises:
         VaglioError: when it cannot start; one line says why.
     """
     logging.configure(site.settings.log)
-    uvloop.run(Service(site).run())
+    uvloop.run(Service(site, standby=standby).run())
 
 
 class Service:
-    """One serving process."""
+    """One serving process.
 
-    def __init__(self, site: Site) -> None:
+    The standby is the same with another address: same files, same code, same log. It seals the log, and takes
+    questions from a socket shared with the first service, only while that one is not there.
+    """
+
+    def __init__(self, site: Site, *, standby: bool = False) -> None:
         self._site = site
+        self._standby = standby
         self._log = structlog.get_logger("vaglio.service")
         self._stopping = asyncio.Event()
         self._metrics = Metrics()
@@ -64,9 +76,14 @@ class Service:
         self._policies_of = -1
         """Generation of the index that the written failure policies follow."""
         self._reloading: asyncio.Task[None] | None = None
-        self._sealing: asyncio.Task[None] | None = None
-        self._signed_at = 0.0
-        """When the last checkpoint was signed, on the loop's clock."""
+        self._tasks: list[asyncio.Task[None]] = []
+        """Sealing first, then what else goes on beside the conversations."""
+        self._started = time.time()
+        self._lag = 0.0
+        self._inspected = readiness.Inspection((), None)
+        self._unwritable_since: datetime | None = None
+        """Since when the log could not be written, until an entry says so."""
+        self._alarming: asyncio.Task[None] | None = None
         self._alarm: str | None = None
         """What is wrong with the log: it no longer continues what was signed."""
 
@@ -87,12 +104,15 @@ class Service:
     async def _open(self, stack: AsyncExitStack) -> None:
         site = self._site
         settings = site.settings
+        self._passed = dict(systemd.passed_sockets())
         keys = site.keys()
+        self._presence = stack.enter_context(contextlib.closing(Presence(site.log_file)))
         self._writer = await stack.enter_async_context(Writer(site.log_file, keys))
         self._store = await stack.enter_async_context(await Store.open(site.index_file))
         self._changes = Changes(self._store, self._writer)
         self._log_reader = stack.enter_context(LogReader(site.log_file))
         self._index = stack.enter_context(IndexReader.open(site.index_file))
+        self._opened = readiness.identities(site)
         reconciled = await self._changes.reconcile(self._log_reader)
         if reconciled:
             self._log.warning("finished what a crash had left", changes=reconciled)
@@ -117,25 +137,45 @@ class Service:
     async def _listen(self) -> None:
         settings = self._site.settings
         await self._writer.append(
-            make(EntryKind.START, now(), _stated(settings, self._routes.parts.screener.rulebooks))
+            make(
+                EntryKind.START,
+                now(),
+                _stated(settings, self._routes.parts.screener.rulebooks, standby=self._standby),
+            )
         )
         gc.collect()
         gc.freeze()
-        self._signed_at = asyncio.get_running_loop().time()
-        self._sealing = asyncio.get_running_loop().create_task(
-            keep_sealed(
-                self._site.log_file,
-                self._routes.parts.screener.keys,
-                settings.audit.checkpoint_minutes * 60,
-                self._sealed,
-                self._not_sealed,
-            )
+        if not self._standby and not await asyncio.to_thread(self._presence.take):
+            self._log.warning("another first service works on this log; its end will not be heard by the standby")
+        keys = self._routes.parts.screener.keys
+        every = settings.audit.checkpoint_minutes * 60
+        due = self._presence.absent if self._standby else _always
+        self._beside(
+            keep_sealed(self._site.log_file, keys, every, self._sealed, self._not_sealed, due=due),
+            readiness.keep_inspecting(self._site, self._opened, self._look),
+            readiness.keep_dating_registers(self._site, self._metrics.date_registers),
+            keep_writers_moving(lambda: self._writer.waiting_seconds, self._site.log_file),
         )
-        await _bind(self._server.start, settings.fastagi.listen, "fastagi.listen")
-        await _bind(self._health.start, settings.health.listen, "health.listen")
+        name = "standby" if self._standby else "fastagi"
+        own = self._passed.pop(name, None)
+        shared = self._passed.pop("fastagi", None)
+        if self._passed:
+            raise ConfigError(f"socket activation: {next(iter(self._passed))!r} is not known here; name it {name}")
+        if own is None:
+            listen = settings.standby.listen if self._standby else settings.fastagi.listen
+            await _bind(self._server.start, listen, f"{name}.listen")
+        else:
+            await self._server.start(sock=own)
+        if shared is not None:
+            self._beside(stand_in(self._server, shared, self._presence))
+        health = settings.standby.health if self._standby else settings.health.listen
+        await _bind(self._health.start, health, "standby.health" if self._standby else "health.listen")
         self._ready = True
-        self._log.info("ready", port=self._server.port, version=__version__)
-        notify("READY=1")
+        self._log.info("ready", port=self._server.port, version=__version__, standby=self._standby)
+        systemd.notify("READY=1")
+
+    def _beside(self, *work: Coroutine[None, None, None]) -> None:
+        self._tasks += [asyncio.get_running_loop().create_task(one) for one in work]
 
     async def _tick_until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
@@ -144,14 +184,28 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(due):
                     await self._stopping.wait()
-            self._metrics.loop_lag.set(max(0.0, loop.time() - due))
+            self._lag = max(0.0, loop.time() - due)
+            self._metrics.loop_lag.set(self._lag)
             self._metrics.sessions.set(self._server.sessions)
-            self._metrics.checkpoint_age.set(loop.time() - self._signed_at)
-            notify("WATCHDOG=1")
+            systemd.notify("WATCHDOG=1")
+            self._watch_log()
             try:
                 await self._follow_campaigns()
             except VaglioError as error:
                 self._log.error("campaigns not followed", error=str(error))
+
+    def _watch_log(self) -> None:
+        """While the log cannot be written, try at every tick; the first entry that goes in tells since when."""
+        if self._writer.failing and self._unwritable_since is None:
+            self._unwritable_since = now()
+        if self._unwritable_since is not None and (self._alarming is None or self._alarming.done()):
+            self._alarming = asyncio.get_running_loop().create_task(self._tell_since(self._unwritable_since))
+
+    async def _tell_since(self, since: datetime) -> None:
+        with contextlib.suppress(VaglioError):  # still not writable: the next tick tries again
+            told = {"fault": "log not writable", "since": timestamp(since)}
+            await self._writer.append(make(EntryKind.ALARM, now(), told))
+            self._unwritable_since = None
 
     async def _follow_campaigns(self) -> None:
         """Keep the failure policies that the dialplan reads equal to the campaigns."""
@@ -161,10 +215,12 @@ class Service:
             await asyncio.to_thread(write_policies, self._site.policy_directory, campaigns)
             self._policies_of = generation
 
+    def _look(self, found: readiness.Inspection) -> None:
+        self._inspected = found
+        self._metrics.checkpoint_age.set(max(0.0, time.time() - (found.checkpoint_at or self._started)))
+
     def _sealed(self, done: Sealed) -> None:
         self._metrics.log_size.set(done.size)
-        if done.checkpoint is not None:
-            self._signed_at = asyncio.get_running_loop().time()
 
     def _not_sealed(self, error: VaglioError) -> None:
         if isinstance(error, InconsistentLog):
@@ -175,7 +231,9 @@ class Service:
 
     async def _stop(self) -> None:
         self._ready = False
-        notify("STOPPING=1")
+        systemd.notify("STOPPING=1")
+        if not self._standby:
+            self._presence.leave()
         self._log.info("stopping", sessions=self._server.sessions)
         await self._server.drain(_DRAIN_SECONDS)
         await self._routes.finish()
@@ -183,9 +241,9 @@ class Service:
         try:
             await self._writer.append(make(EntryKind.STOP, now(), {"version": __version__}))
         finally:
-            if self._sealing is not None:
-                self._sealing.cancel()
-                await asyncio.gather(self._sealing, return_exceptions=True)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _hang_up_heard(self) -> None:
         self._reloading = asyncio.get_running_loop().create_task(self._reload())
@@ -197,7 +255,9 @@ class Service:
             rulebooks, emergency = await asyncio.to_thread(lambda: (site.rulebooks(), site.emergency()))
             secret = await asyncio.to_thread(_secret, site.settings)
             await asyncio.to_thread(rulebooks.warm, now())
-            await self._writer.append(make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks)))
+            await self._writer.append(
+                make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks, standby=self._standby))
+            )
         except VaglioError as error:
             self._log.error("configuration not loaded; the old one stays", error=str(error))
             return
@@ -217,6 +277,11 @@ class Service:
         found = [] if self._alarm is None else [self._alarm]
         if self._writer.failing:
             found.append("audit.db: the last entry could not be written; no verdict is given")
+        if self._writer.waiting_seconds > self._site.settings.fastagi.deadline_ms / 1000:
+            found.append("audit.db: an entry waits longer than a verdict may take; see who holds its lock")
+        if self._lag > _LAG_SECONDS:
+            found.append(f"the event loop was {self._lag:.1f} s late; the machine is overloaded or was stopped")
+        found += self._inspected.faults
         try:
             self._index.generation()
         except VaglioError as error:
@@ -224,15 +289,8 @@ class Service:
         return found
 
 
-def notify(state: str) -> None:
-    """Tell systemd, where it listens (sd_notify(3)); nothing otherwise."""
-    path = os.environ.get("NOTIFY_SOCKET")
-    if not path:
-        return
-    address = f"\0{path[1:]}" if path.startswith("@") else path
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as unix:
-        unix.setblocking(False)
-        unix.sendto(state.encode(), address)
+def _always() -> bool:
+    return True
 
 
 async def _bind(start: Callable[[str, int], Awaitable[object]], address: tuple[str, int], key: str) -> None:
@@ -262,10 +320,11 @@ def _secret(settings: Settings) -> str | None:
     return secret
 
 
-def _stated(settings: Settings, rulebooks: Rulebooks) -> dict[str, object]:
+def _stated(settings: Settings, rulebooks: Rulebooks, *, standby: bool) -> dict[str, object]:
     """What a process decides by: its version, configuration, rulebooks, and what the site loosened."""
     return {
         "version": __version__,
+        "standby": standby,
         "configuration": settings.digest,
         "rulebooks": sorted(book.version for book in rulebooks.books.values()),
         "overrides": [{"rule": one.rule, "reason": redacted(one.reason)} for one in rulebooks.overrides],

@@ -21,6 +21,12 @@ def init(directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or
 
 
 @app.command()
-def serve(config: ConfigOption = None) -> None:
+def serve(
+    *,
+    standby: Annotated[
+        bool, typer.Option("--standby", help="The second process: same files and log, its own address.")
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
     """Answer the PBX until stopped."""
-    run_service(Site.at(config))
+    run_service(Site.at(config), standby=standby)

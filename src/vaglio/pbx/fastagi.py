@@ -63,7 +63,7 @@ class FastAgiServer:
         self._answered = 0
         self._log_times: dict[Failure, float] = {}
         self._log = structlog.get_logger("vaglio.fastagi")
-        self._listener: asyncio.Server | None = None
+        self._listeners: list[asyncio.Server] = []
         self._emptied: asyncio.Event | None = None
         self.reconfigure(routes, peers, secret)
 
@@ -96,27 +96,35 @@ class FastAgiServer:
 
     @property
     def port(self) -> int:
-        """The TCP port listened on. Raises RuntimeError if the server does not listen."""
-        if self._listener is None or not self._listener.sockets:
+        """The TCP port first listened on. Raises RuntimeError if the server does not listen."""
+        if not self._listeners or not self._listeners[0].sockets:
             raise RuntimeError("the FastAGI server does not listen")
-        return int(self._listener.sockets[0].getsockname()[1])
+        return int(self._listeners[0].sockets[0].getsockname()[1])
 
-    async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket | None = None) -> None:
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, sock: socket | None = None) -> asyncio.Server:
         """Listen on an address (port 0: any free one), or on a bound stream socket that the caller opened.
 
-        Raises OSError if the address cannot be had.
+        May be called again for a further address; `leave` ends listening on one alone. Raises OSError if the
+        address cannot be had.
         """
         loop = asyncio.get_running_loop()
         backlog = self.limits.backlog
         if sock is None:
-            self._listener = await loop.create_server(lambda: Session(self), host, port, backlog=backlog)
+            listener = await loop.create_server(lambda: Session(self), host, port, backlog=backlog)
         else:
-            self._listener = await loop.create_server(lambda: Session(self), sock=sock, backlog=backlog)
+            listener = await loop.create_server(lambda: Session(self), sock=sock, backlog=backlog)
+        self._listeners.append(listener)
+        return listener
+
+    def leave(self, listener: asyncio.Server) -> None:
+        """Stop accepting there; conversations go on."""
+        listener.close()
+        self._listeners.remove(listener)
 
     async def drain(self, seconds: float) -> None:
         """Stop accepting, let conversations finish for at most so long, then cut off the rest."""
-        if self._listener is not None:
-            self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         if self.live or self.leaving:
             self._emptied = asyncio.Event()
             try:
@@ -126,9 +134,9 @@ class FastAgiServer:
                 for session in (*self.live, *self.leaving):
                     session.cut_off()
                 await self._emptied.wait()
-        if self._listener is not None:
-            await self._listener.wait_closed()
-            self._listener = None
+        for listener in self._listeners:
+            await listener.wait_closed()
+        self._listeners.clear()
 
     def admit(self, address: str) -> _Admission:
         """Tell what a peer's address entitles it to."""

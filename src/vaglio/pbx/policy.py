@@ -26,8 +26,10 @@ def write_policies(directory: Path, campaigns: Iterable[Campaign]) -> int:
         present = {file.name: file for file in directory.iterdir() if file.is_file()}
         changed = 0
         for name in present.keys() - wanted.keys():
-            present[name].unlink()
-            changed += 1
+            # What begins with a dot another process may be writing now: it is no campaign's name.
+            if not name.startswith("."):
+                present[name].unlink(missing_ok=True)
+                changed += 1
         for name, policy in wanted.items():
             if name in present and present[name].read_text(encoding="ascii", errors="replace") == policy:
                 continue
