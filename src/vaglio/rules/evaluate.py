@@ -4,7 +4,6 @@ The rows are those of the table in docs/regulation.md. Rows 7 to 10 are weighed 
 (`vaglio.rules.grounds`) against what each register and each legal basis accepts.
 """
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -23,15 +22,18 @@ from vaglio.model import (
 from vaglio.numbers import Kind
 from vaglio.rules.families.consent import NOTHING, Weighed, consent_finding, merged, weigh
 from vaglio.rules.families.register import Asked as RegisterAsked
+from vaglio.rules.families.sector import Ties
 from vaglio.rules.frame import Frame
-from vaglio.rules.grounds import ALL, CONSENT, LISTED, NO_RESTRICTION, NOT_ON_REGISTER, bits, reason_of
+from vaglio.rules.grounds import ALL, CONSENT, LISTED, NO_RESTRICTION, NOT_ON_REGISTER, REQUESTED_CALL, reason_of
 from vaglio.rules.jurisdiction import campaign_zones, place_of
 from vaglio.rules.plan import Plan
 from vaglio.rules.question import Question
-from vaglio.rules.rule import Ground
 from vaglio.rules.rulebook import Asked, Rulebook
 
+# Looked up once: in Python 3.11 each access to a member of an enum class takes longer than the comparison.
 BLOCK = FindingOutcome.BLOCK
+EMERGENCY, MONITOR, ALLOW = Kind.EMERGENCY, CampaignMode.MONITOR, Verdict.ALLOW
+REQUESTED = Reason.REQUESTED_CALL
 
 ALWAYS_ENFORCED = frozenset(
     {
@@ -59,7 +61,7 @@ CONSENT_FAILURES = frozenset(
 class Held(NamedTuple):
     """What holds for a call: ties by ground, the consents as weighed, and both as bits."""
 
-    ties: Mapping[Ground, tuple[Relationship, ...]]
+    ties: Ties
     tied: tuple[Finding, ...]
     weighed: Weighed
     mask: int
@@ -72,8 +74,8 @@ def decide(
 
     Where no rulebook covers the number, `book` is that of the common rules and `covered` is false.
     """
-    if call.number.kind is Kind.EMERGENCY:
-        return Decision(Verdict.ALLOW, Reason.EMERGENCY_NUMBER, (frame.emergency,), None, {}, None)
+    if call.number.kind is EMERGENCY:
+        return Decision(ALLOW, Reason.EMERGENCY_NUMBER, (frame.emergency,), None, {}, None)
     findings = [frame.campaign_known if campaign is not None else frame.campaign_unknown(call)]
     valid = call.number.e164 is not None
     findings.append(frame.number_valid if valid else frame.number_invalid(call.number))
@@ -88,14 +90,19 @@ def decide(
     ground, opens = _ask(question, asked, findings)
     local = {zone.key: moment.isoformat("T", "seconds") for zone, moment in question.local}
     jurisdiction, version = (book.jurisdiction, book.version) if lawful else (None, None)
-    block = next((finding.reason for finding in findings if finding.outcome is BLOCK), None)
+    block = _first_block(findings)
     if block is None:
-        return Decision(Verdict.ALLOW, ground, tuple(findings), jurisdiction, local, version, attempt_window=opens)
-    if campaign.mode is CampaignMode.MONITOR and block not in ALWAYS_ENFORCED:
-        return Decision(
-            Verdict.ALLOW, Reason.MONITOR_ONLY, tuple(findings), jurisdiction, local, version, would_be=block
-        )
+        return Decision(ALLOW, ground, tuple(findings), jurisdiction, local, version, attempt_window=opens)
+    if campaign.mode is MONITOR and block not in ALWAYS_ENFORCED:
+        return Decision(ALLOW, Reason.MONITOR_ONLY, tuple(findings), jurisdiction, local, version, would_be=block)
     return Decision(Verdict.BLOCK, block, tuple(findings), jurisdiction, local, version)
+
+
+def _first_block(findings: list[Finding]) -> Reason | None:
+    for finding in findings:
+        if finding.outcome is BLOCK:
+            return finding.reason
+    return None
 
 
 def _question(call: Call, campaign: Campaign, facts: Facts, book: Rulebook) -> Question:
@@ -141,8 +148,8 @@ def _ask(question: Question, asked: Asked, findings: list[Finding]) -> tuple[Rea
         findings.append(pause.skip if shut else pause.step(question))
     findings += held.tied
     ground = _lawful(question, plan, held, findings)
-    requests = held.ties.get(Ground.REQUESTED_CALL, ())
-    if ground is Reason.REQUESTED_CALL and requests:
+    requests = held.ties.get(REQUESTED_CALL, ())
+    if ground is REQUESTED and requests:
         started = min(request.started_at for request in requests)
         opens = started if opens is None else min(opens, started)
     return ground, opens
@@ -150,7 +157,7 @@ def _ask(question: Question, asked: Asked, findings: list[Finding]) -> tuple[Rea
 
 def _held(question: Question, asked: Asked) -> Held:
     """What holds for the call, before any rule rests on it."""
-    ties: dict[Ground, tuple[Relationship, ...]] = {}
+    ties: dict[int, tuple[Relationship, ...]] = {}
     told = []
     mask = 0
     for entry in asked.plan.exemptions:
@@ -161,7 +168,7 @@ def _held(question: Question, asked: Asked) -> Held:
         told.append(finding)
         if holding:
             ties[ground] = ties.get(ground, ()) + holding
-            mask |= bits((ground,))
+            mask |= ground
     weighed = NOTHING
     if question.facts.consents:
         need = asked.need

@@ -4,6 +4,7 @@ The order of the bits is the order in which an allow names its reason: the lowes
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -53,6 +54,7 @@ def reason_of(mask: int) -> Reason:
     return REASONS[mask & -mask]
 
 
+@lru_cache(maxsize=ALL + 1)
 def named(mask: int) -> str:
     """The grounds of a mask, for a sentence: `customer, consent`."""
     return ", ".join(ground.value for ground, bit in _BITS.items() if mask & bit)

@@ -156,7 +156,7 @@ def _gate(rule: Rule) -> Gate | None:
     """What is not known of the called person meets the conditions of a rule, but not those of an exemption."""
     when = rule.when
     unknown = rule.family is not Family.EXEMPTION
-    types = None if when.subject_types is None else frozenset(when.subject_types)
+    types = when.subject_types
     states = None if when.subdivisions is None else frozenset(when.subdivisions)
     if types is None and states is None:
         return None

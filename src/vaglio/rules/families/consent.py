@@ -18,6 +18,11 @@ from vaglio.rules.periods import add_days
 from vaglio.rules.question import Question
 from vaglio.rules.rule import STRICT, RegisterName, Rule
 
+# Looked up once: in Python 3.11 each access to a member of an enum class takes longer than the comparison.
+_HUMAN, _AUTOMATED, _ANY = ConsentChannel.HUMAN, ConsentChannel.AUTOMATED, ConsentChannel.ANY
+_AUTOMATED_CALLS = DialMode.AUTOMATED
+_OPPOSED = RegisterState.OPPOSED
+
 
 class ConsentParams(BaseModel):
     """What a consent must be beyond given, fitting, not withdrawn and not past its own end."""
@@ -46,6 +51,8 @@ class Weighed(NamedTuple):
     """Some consent was recorded for this controller and purpose."""
     elsewhere: bool = False
     """This controller has one for another purpose, channel or sector."""
+    told: str = ""
+    """The sentence on the consent that speaks: the first valid one, else the latest failed."""
 
     @property
     def refusal(self) -> Reason:
@@ -85,7 +92,7 @@ def weigh(question: Question, need: Need) -> Weighed:
     if not consents:
         return NOTHING
     campaign, at = question.campaign, question.at
-    wanted = ConsentChannel.AUTOMATED if campaign.dial_mode is DialMode.AUTOMATED else ConsentChannel.HUMAN
+    wanted = _AUTOMATED if campaign.dial_mode is _AUTOMATED_CALLS else _HUMAN
     voids = _void_days(question, need)
     valid: list[Consent] = []
     failed: Consent | None = None
@@ -98,7 +105,9 @@ def weigh(question: Question, need: Need) -> Weighed:
             elsewhere = True
             continue
         recorded = True
-        if one.channel not in (wanted, ConsentChannel.ANY) or one.sector not in (None, "", campaign.sector):
+        channel = one.channel
+        fits = (channel is wanted or channel is _ANY) and (not one.sector or one.sector == campaign.sector)
+        if not fits:
             elsewhere = True
             continue
         failure = _failure(one, at, need, voids, question.main_zone)
@@ -107,22 +116,20 @@ def weigh(question: Question, need: Need) -> Weighed:
         elif failed is None or one.given_at > failed.given_at:
             failed, why = one, failure
     reason, responsible = why or (None, None)
-    return Weighed(tuple(valid), failed, reason, responsible, recorded, elsewhere)
+    return Weighed(tuple(valid), failed, reason, responsible, recorded, elsewhere, _told(valid, failed, reason))
 
 
 def consent_finding(rule: Rule, weighed: Weighed, *, decisive: bool) -> Finding:
     """What this rule says of the consents; it blocks only where the call rested on the one that fails it."""
     if weighed.valid:
-        one = weighed.valid[0]
-        return passed(rule, f"The consent of {when(one.given_at)} for {one.purpose} stands.", of_entry(one.entry))
+        return passed(rule, weighed.told, of_entry(weighed.valid[0].entry))
     if weighed.failed is None or weighed.reason is None:
         told = "for another purpose, channel or sector" if weighed.elsewhere else "recorded"
         return not_applicable(rule, f"{'Only consents' if weighed.elsewhere else 'No consent is'} {told}.")
-    one = weighed.failed
-    told = f"The consent of {when(one.given_at)} {_WORDS[weighed.reason]}."
+    evidence = of_entry(weighed.failed.entry)
     if weighed.responsible == rule.id and decisive:
-        return blocked(rule, weighed.reason, told, of_entry(one.entry))
-    return not_applicable(rule, told, of_entry(one.entry))
+        return blocked(rule, weighed.reason, weighed.told, evidence)
+    return not_applicable(rule, weighed.told, evidence)
 
 
 _WORDS = {
@@ -131,6 +138,14 @@ _WORDS = {
     Reason.CONSENT_VOIDED: "was voided by a later entry in the register",
     Reason.CONSENT_UNPROVEN: "has no evidence on record",
 }
+
+
+def _told(valid: list[Consent], failed: Consent | None, reason: Reason | None) -> str:
+    if valid:
+        return f"The consent of {when(valid[0].given_at)} for {valid[0].purpose} stands."
+    if failed is None or reason is None:
+        return ""
+    return f"The consent of {when(failed.given_at)} for {failed.purpose} {_WORDS[reason]}."
 
 
 def _failure(
@@ -164,6 +179,6 @@ def void_day(status: RegisterStatus, zone: ZoneInfo) -> date | None:
     """The last day on which given consents are void; an opposition without one voids up to its own date."""
     if status.consents_void_until is not None:
         return status.consents_void_until
-    if status.state is RegisterState.OPPOSED:
+    if status.state is _OPPOSED:
         return (status.as_of or datetime.max.replace(tzinfo=UTC)).astimezone(zone).date()
     return None

@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field, model_validator
 
 from vaglio.model import Attempt, CallOutcome, Finding, Relationship, RelationshipKind
 from vaglio.rules.findings import exempt, not_applicable, of_entry, when
+from vaglio.rules.grounds import bits
 from vaglio.rules.periods import add_days, add_months
 from vaglio.rules.question import Question
 from vaglio.rules.rule import STRICT, Ground, Rule
 
-Tie = Callable[[Question], tuple[Finding, Ground, tuple[Relationship, ...]]]
-"""The finding, the ground, and the relationships that hold."""
+Tie = Callable[[Question], tuple[Finding, int, tuple[Relationship, ...]]]
+"""The finding, the bit of its ground, and the relationships that hold."""
 
 
 class SectorMatch(StrEnum):
@@ -25,6 +26,10 @@ class SectorMatch(StrEnum):
     ANY = "any"
     SAME_OR_UNKNOWN = "same-or-unknown"
     SAME = "same"
+
+
+# Looked up once: in Python 3.11 each access to a member of an enum class takes longer than the comparison.
+_ANY, _SAME_OR_UNKNOWN = SectorMatch.ANY, SectorMatch.SAME_OR_UNKNOWN
 
 
 class ExemptionParams(BaseModel):
@@ -66,51 +71,48 @@ class ExemptionParams(BaseModel):
 def tied(rule: Rule, params: ExemptionParams) -> Tie:
     """The relationships of this kind that hold for the call."""
     none = not_applicable(rule, f"No {params.relationship} is recorded.")
-    ground = params.ground
+    ground = bits((params.ground,))
+    kind, name = params.relationship, params.relationship.value
 
-    def failing(one: Relationship, question: Question) -> str | None:
-        """Why a relationship does not hold."""
-        if params.simplified_revocation and not one.simplified_revocation:
-            return "without simplified revocation of consents"
-        if not _sector_fits(params.sector, one.sector, question.campaign.sector):
-            return "for another sector, or for none named"
-        if not _in_time(params, one, question):
-            return "no longer in time"
-        spent = _spent(params, one, question.facts.attempts)
-        return None if spent is None else f"used up by the call of {when(spent.at)}"
-
-    def step(question: Question) -> tuple[Finding, Ground, tuple[Relationship, ...]]:
-        relationships = [
-            one
-            for one in question.facts.relationships
-            if one.kind is params.relationship
-            and one.started_at <= question.at
-            and one.controller == question.campaign.controller
-        ]
-        if not relationships:
+    def step(question: Question) -> tuple[Finding, int, tuple[Relationship, ...]]:
+        if not question.facts.relationships:
             return none, ground, ()
+        at, controller = question.at, question.campaign.controller
         holding: list[Relationship] = []
+        last: Relationship | None = None
         why: str | None = None
-        for one in relationships:
-            why = failing(one, question)
-            if why is None:
-                holding.append(one)
+        for one in question.facts.relationships:
+            if one.kind is kind and one.started_at <= at and one.controller == controller:
+                last, why = one, _failing(params, one, question)
+                if why is None:
+                    holding.append(one)
+        if last is None:
+            return none, ground, ()
         if not holding:
-            last = relationships[-1]
-            detail = f"The {params.relationship} of {when(last.started_at)} is {why}."
+            detail = f"The {name} of {when(last.started_at)} is {why}."
             return not_applicable(rule, detail, of_entry(last.entry)), ground, ()
         chosen = holding[0]
         ended = f", ended {when(chosen.ended_at)}" if chosen.ended_at else ""
-        detail = f"The {chosen.kind} of {when(chosen.started_at)}{ended} holds."
+        detail = f"The {name} of {when(chosen.started_at)}{ended} holds."
         return exempt(rule, detail, of_entry(chosen.entry)), ground, tuple(holding)
 
     return step
 
 
+def _failing(params: ExemptionParams, one: Relationship, question: Question) -> str | None:
+    """Why a relationship of the right kind does not hold, if it does not."""
+    if params.simplified_revocation and not one.simplified_revocation:
+        return "without simplified revocation of consents"
+    if not _sector_fits(params.sector, one.sector, question.campaign.sector):
+        return "for another sector, or for none named"
+    if not _in_time(params, one, question):
+        return "no longer in time"
+    spent = _spent(params, one, question.facts.attempts)
+    return None if spent is None else f"used up by the call of {when(spent.at)}"
+
+
 def _sector_fits(match: SectorMatch, of_tie: str | None, of_campaign: str) -> bool:
-    if match is SectorMatch.ANY or of_tie == of_campaign:
-        return True
-    return match is SectorMatch.SAME_OR_UNKNOWN and not of_tie
+    return of_tie == of_campaign or match is _ANY or (match is _SAME_OR_UNKNOWN and not of_tie)
 
 
 def _in_time(params: ExemptionParams, one: Relationship, question: Question) -> bool:

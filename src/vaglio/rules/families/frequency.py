@@ -16,6 +16,8 @@ Cap = Callable[[Question], tuple[Finding, datetime]]
 """The finding, and the instant at which the window opens."""
 
 _DAY = timedelta(days=1)
+# Looked up once: in Python 3.11 each access to a member of an enum class takes longer than the comparison.
+_REFUSED, _SILENT = CallOutcome.REFUSED, CallOutcome.SILENT
 
 
 class FrequencyParams(BaseModel):
@@ -101,7 +103,7 @@ def refusal_respected(rule: Rule, params: RefusalParams) -> Step:
     pause = timedelta(days=params.days)
 
     def step(question: Question) -> Finding:
-        refusal = _latest(question.facts.attempts, CallOutcome.REFUSED)
+        refusal = _latest(question.facts.attempts, _REFUSED)
         if refusal is None:
             return none
         for zone, local in question.local:
@@ -121,7 +123,7 @@ def silence_respected(rule: Rule, params: SilentCallParams) -> Step:
 
     def step(question: Question) -> Finding:
         attempts = question.facts.attempts
-        silent = _latest(attempts, CallOutcome.SILENT)
+        silent = _latest(attempts, _SILENT)
         if silent is None:
             return none
         age = question.at - silent.at

@@ -36,8 +36,13 @@ class Asked(NamedTuple):
     @property
     def blocks(self) -> bool:
         """Whether nothing that holds takes the register out of the question."""
-        return self.finding.outcome is FindingOutcome.BLOCK
+        return self.finding.outcome is _BLOCK
 
+
+# Looked up once: in Python 3.11 each access to a member of an enum class takes longer than the comparison.
+_CLEAR, _NEVER_CHECKED = RegisterState.CLEAR, RegisterState.NEVER_CHECKED
+_NOT_COVERED = RegisterState.NOT_COVERED
+_BLOCK = FindingOutcome.BLOCK
 
 Ask = Callable[[Question, int, Weighed], Asked]
 
@@ -60,7 +65,7 @@ def register_asked(rule: Rule, params: RegisterParams) -> Ask:
                 return Asked(_beaten(rule, told, held & beats_unusable, evidence), beats_unusable, opposed=False)
             return Asked(blocked(rule, reason, told, evidence), 0, opposed=False)
         as_of = "" if status is None or status.as_of is None else f" on {when(status.as_of)}"
-        if status is None or status.state is RegisterState.CLEAR:
+        if status is None or status.state is _CLEAR:
             return Asked(passed(rule, f"Not opposed in {name}{as_of}.", evidence), ALL, opposed=False)
         told = f"Opposed in {name}{as_of}"
         if status.consents_void_until is not None:
@@ -83,9 +88,9 @@ def _unusable(
     name: str, limit: timedelta, status: RegisterStatus | None, at: datetime
 ) -> tuple[Reason, str] | None:
     """Why the answer can't be used, if it can't, and the sentence that says so."""
-    if status is None or status.state is RegisterState.NEVER_CHECKED:
+    if status is None or status.state is _NEVER_CHECKED:
         return Reason.REGISTER_NEVER_CHECKED, f"{name} was never asked about this number."
-    if status.state is RegisterState.NOT_COVERED:
+    if status.state is _NOT_COVERED:
         return Reason.REGISTER_NOT_COVERED, f"The {name} data held here does not cover this number."
     if status.as_of is None or status.as_of > at:
         return Reason.REGISTER_NEVER_CHECKED, f"{name} had not been asked by then."
