@@ -16,10 +16,14 @@ from vaglio.audit import (
     EntryKind,
     Reader,
     Writer,
+    continuity,
     delivery_entry,
     failopen_entry,
     make,
     outcome_entry,
+    reader,
+    removal,
+    tree,
 )
 from vaglio.audit.commit import prepare
 from vaglio.errors import StoreError
@@ -267,3 +271,13 @@ def test_a_damaged_page_is_reported_as_damage(site: Site) -> None:
         file.write(b"\xff" * 4096 * 20)
     with pytest.raises(StoreError, match=r"damaged|malformed"), Reader(site.path) as reader:
         list(reader.between(None, None))
+
+
+def test_no_rare_question_reads_the_whole_log(site: Site) -> None:
+    """Keys, removals, checkpoints' names and open changes are found by an index, however long the log."""
+    connection = sqlite3.connect(site.path)
+    for statement in (tree._KEYS, removal._REMOVALS, continuity._NAMED, reader._UNCONFIRMED):
+        plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert any("USING INDEX entry_rare" in step for step in plan)
+        assert not any(step.startswith("SCAN") for step in plan)
+    connection.close()

@@ -14,7 +14,10 @@ from vaglio.audit.structure import Tree
 from vaglio.audit.tree import SigningKey, kept_checkpoint, signing_keys
 from vaglio.errors import VerificationError
 
-_NAMED = "SELECT seq, body FROM entry WHERE kind IN ('heartbeat', 'key-rotation') ORDER BY seq"
+_NAMED = """
+    SELECT seq, body FROM entry
+    WHERE kind NOT IN ('decision', 'delivery', 'outcome') AND kind IN ('heartbeat', 'key-rotation')
+    ORDER BY seq"""
 _CHECKPOINTS = "SELECT size, note FROM checkpoint ORDER BY size"
 
 

@@ -25,12 +25,16 @@ _OF_NUMBER = """
     SELECT entry.seq, id, kind, at, body FROM subject JOIN entry USING (seq) WHERE token = ? ORDER BY seq"""
 _BETWEEN = "SELECT seq, id, kind, at, body FROM entry WHERE at >= ? AND at < ? ORDER BY seq"
 _UNCONFIRMED = """
-    SELECT seq, id, kind, at, body FROM entry AS announced WHERE kind = 'change-announced' AND NOT EXISTS (
+    SELECT seq, id, kind, at, body FROM entry AS announced
+    WHERE kind NOT IN ('decision', 'delivery', 'outcome') AND kind = 'change-announced' AND NOT EXISTS (
         SELECT 1 FROM entry WHERE ref = announced.id AND kind IN ('change-confirmed', 'change-abandoned'))
     ORDER BY seq"""
 _FAILOPEN = """
     SELECT id FROM entry WHERE kind = 'failopen' AND CAST(body AS TEXT) ->> '$.uniqueid' = ?
       AND CAST(body AS TEXT) ->> '$.pbx' = ? AND at = ? AND CAST(body AS TEXT) ->> '$.number.last3' = ?"""
+_FAILOPENS = """
+    SELECT seq, id, kind, at, body FROM entry WHERE kind = 'failopen' AND CAST(body AS TEXT) ->> '$.uniqueid' = ?
+      AND CAST(body AS TEXT) ->> '$.pbx' = ? ORDER BY seq DESC LIMIT 16"""
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
 
@@ -128,6 +132,10 @@ class Reader:
         with explained(self._path):
             row = self._connection.execute(_FAILOPEN, values).fetchone()
         return row[0] if row else None
+
+    def failopens(self, pbx: str, unique_id: str) -> list[Record]:
+        """The calls the failure policy let out on that channel and that were handed over, newest first."""
+        return self._rows(_FAILOPENS, (redacted_unique_id(unique_id), redacted(pbx)))
 
     def sealed(self, name: str) -> bytes | None:
         """The sealed number behind the entry with that id; None when there is none, or it was erased."""

@@ -16,7 +16,10 @@ import orjson
 
 from vaglio.audit.canonical import microseconds
 
-_REMOVALS = "SELECT kind, body FROM entry WHERE kind IN ('purge', 'erasure') ORDER BY seq"
+_REMOVALS = """
+    SELECT kind, body FROM entry
+    WHERE kind NOT IN ('decision', 'delivery', 'outcome') AND kind IN ('purge', 'erasure')
+    ORDER BY seq"""
 
 
 @dataclass(frozen=True, slots=True)

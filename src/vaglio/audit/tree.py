@@ -19,7 +19,10 @@ LAST_CHECKPOINT = "checkpoint"
 _TILE = "SELECT hashes FROM tile WHERE level = ? AND number = ?"
 _SIZE = "SELECT number, length(hashes) FROM tile WHERE level = 0 ORDER BY number DESC LIMIT 1"
 _LAST = "SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1"
-_KEYS = "SELECT seq, body FROM entry WHERE kind IN ('log-created', 'key-rotation') ORDER BY seq"
+_KEYS = """
+    SELECT seq, body FROM entry
+    WHERE kind NOT IN ('decision', 'delivery', 'outcome') AND kind IN ('log-created', 'key-rotation')
+    ORDER BY seq"""
 _VOUCH = "vaglio signing key\n"
 
 
