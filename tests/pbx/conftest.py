@@ -10,6 +10,7 @@ import pytest
 from lab import installation
 from lab.asterisk import Asterisk
 from lab.errors import AsteriskUnavailable
+from lab.house import House, running
 from lab.pbx import Pbx
 from lab.sipp import Trunk
 
@@ -48,6 +49,24 @@ def pbx(running_pbx: Pbx) -> Pbx:
     running_pbx.asterisk.cli("database deltree vaglio failopen")
     running_pbx.asterisk.cli("database deltree test")
     return running_pbx
+
+
+@pytest.fixture(scope="session")
+def running_house(running_pbx: Pbx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A second PBX, with the real service behind it."""
+    assert running_pbx.asterisk.pid
+    with running(tmp_path_factory.mktemp("house")) as house:
+        yield house
+
+
+@pytest.fixture
+def house(running_house: House) -> House:
+    """The house with the service running and asked at once, whatever a test before did to it."""
+    if not running_house.vaglio.ready():
+        running_house.vaglio.stop()
+        running_house.vaglio.start()
+    running_house.pbx.set(VAGLIO_SKIP_SERVICE="0")
+    return running_house
 
 
 @pytest.fixture(scope="session")

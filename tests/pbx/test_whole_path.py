@@ -1,63 +1,13 @@
 """One real call, screened end to end: SIP in, the real service asked, its log read, SIP out or refused."""
 
 import signal
-from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
 
 import pytest
 
-from lab.asterisk import Asterisk
-from lab.pbx import Pbx, eventually
-from lab.sipp import Result, Trunk
-from lab.vaglio import Vaglio
+from lab.house import OURS, House
+from lab.pbx import eventually
 
 pytestmark = pytest.mark.pbx
-
-SAMPLE = Path(str(resources.files("lab"))) / "sample"
-OURS = "+390612345678"
-
-
-class House:
-    """The PBX and the service behind it."""
-
-    def __init__(self, pbx: Pbx, vaglio: Vaglio) -> None:
-        self.pbx = pbx
-        self.vaglio = vaglio
-
-    def dial(self, number: str, campaign: str = "renewals", caller_id: str = OURS) -> Result:
-        """Place one call with a declared caller id."""
-        return self.pbx.dial(number, campaign, caller_id)
-
-    def decision(self, number: str) -> dict[str, object]:
-        """The latest decision about a number with these last three digits."""
-        entries = self.vaglio.json("audit", "tail", "--count", "100")
-        return next(
-            entry
-            for entry in reversed(entries)
-            if entry["kind"] == "decision" and entry["number"]["last3"] == number[-3:]
-        )
-
-
-@pytest.fixture(scope="module")
-def whole(running_pbx: Pbx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    """A PBX of its own beside the shared one, with the real service running."""
-    assert running_pbx.asterisk.pid
-    asterisk = Asterisk()
-    vaglio = Vaglio(
-        tmp_path_factory.mktemp("vaglio"), port=asterisk.ports.service, policy_directory=asterisk.policy_dir
-    )
-    vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
-    vaglio.run("opposition", "import", str(SAMPLE / "oppositions.csv"))
-    with asterisk, Trunk(asterisk.ports.trunk) as trunk, vaglio:
-        yield House(Pbx(asterisk, trunk), vaglio)
-
-
-@pytest.fixture
-def house(whole: House) -> House:
-    """The house with the service asked at once, whatever a test before did to it."""
-    whole.pbx.set(VAGLIO_SKIP_SERVICE="0")
-    return whole
 
 
 def test_an_allowed_call_carries_the_id_of_its_recorded_decision(house: House) -> None:
@@ -121,8 +71,7 @@ def test_without_the_service_each_campaign_follows_its_policy(house: House) -> N
     assert [invite.decision for invite in house.pbx.saw("+393331230108")] == ["failopen"]
     assert len(kept) == 1
     eventually(lambda: not house.pbx.kept())
-    entries = house.vaglio.json("audit", "tail", "--count", "100")
-    assert [entry["number"]["last3"] for entry in entries if entry["kind"] == "failopen"] == ["108"]
+    assert house.vaglio.entries("failopen")[-1]["number"]["last3"] == "108"
 
 
 def test_an_opposition_added_while_calls_run_holds_for_the_next_call(house: House) -> None:
