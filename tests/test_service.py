@@ -241,9 +241,11 @@ def test_an_unwritable_log_gives_failure_until_it_can_be_written_again(vaglio: V
         assert (status, "audit.db" in text) == (503, True)
         assert vaglio.get("/livez")[0] == 200
         resource.prlimit(vaglio.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        eventually(vaglio.ready)
         assert screen(vaglio) == "allow"
-        assert vaglio.ready()
     assert len(vaglio.entries("decision")) == 2
+    (alarm,) = vaglio.entries("alarm")
+    assert alarm["since"] < alarm["at"]
 
 
 def test_a_log_held_by_somebody_else_is_a_failure_within_the_deadline(vaglio: Vaglio) -> None:
