@@ -1,23 +1,17 @@
-"""`vaglio audit …`: the decision log."""
+"""`vaglio audit tail`, `show`, `search`: reading the decision log."""
 
-from dataclasses import asdict
-from pathlib import Path
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
-from vaglio.audit import Reader, Record
-from vaglio.audit.checkpoint import Checkpoint
-from vaglio.audit.note import Verifier
-from vaglio.audit.sealing import Sealer
-from vaglio.audit.verify import verify_log
+from vaglio.audit import EntryKind, Log, Reader, Record, make
 from vaglio.cli.main import app
-from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_table, progress_bar
-from vaglio.errors import InputError, VerificationError
-from vaglio.index.rows import Progress
+from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_table
+from vaglio.clock import now
+from vaglio.errors import NotFoundError
 from vaglio.site import Site
-
-_MOST_BYTES: Final = 1 << 20
 
 audit = typer.Typer(help="The decision log: read it, check it, hand it over.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
@@ -33,11 +27,7 @@ def tail(
     """The last entries, oldest first."""
     with Reader(Site.at(config).log_file) as log:
         records = log.tail(count)
-    if json:
-        print_json([_document(record) for record in records])
-        return
-    columns = ("seq", "at", "kind", "number", "campaign", "verdict", "reason", "id")
-    print_table("Entries", columns, map(_row, records))
+    _print(records, "Entries", json=json)
 
 
 @audit.command()
@@ -52,66 +42,28 @@ def show(
 
 
 @audit.command()
-def verify(
-    *,
-    since_checkpoint: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--since-checkpoint", metavar="FILE", help="An earlier checkpoint that the log must continue."
-        ),
-    ] = None,
-    public_key: Annotated[
-        Path | None, typer.Option("--public-key", metavar="FILE", help="Left out: the one beside the keys.")
-    ] = None,
-    thorough: Annotated[
-        bool, typer.Option("--thorough", help="Also check the file's own structure; slow.")
-    ] = False,
-    config: ConfigOption = None,
-    json: JsonOption = False,
+def search(
+    number: NumberArgument, *, region: RegionOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
-    """Rebuild everything from the rows; name the first bad entry and what is wrong."""
+    """Every entry that concerns a number; the search itself becomes an entry."""
     site = Site.at(config)
+    read = read_number(number, region)
     keys = site.keys()
-    trusted = keys.verifier if public_key is None else Verifier.parse(_text(public_key))
-    since = [Checkpoint.parse(_read(file)) for file in since_checkpoint or ()]
-    with progress_bar("audit.db") as bar:
-        on_progress = None if bar is None else lambda done, total: bar(Progress(done, total, done))
-        found = verify_log(site.log_file, trusted, keys=keys, since=since, progress=on_progress, thorough=thorough)
+    with Log(site.log_file, keys) as log:
+        log.append(make(EntryKind.ACCESS, now(), {"access": "search"}, number=read))
+    with Reader(site.log_file) as log_reader:
+        records = log_reader.by_token(keys.token(str(read.e164)))[:-1]
+    _print(records, f"Entries about {read.masked}", json=json)
+    if not records:
+        raise NotFoundError(f"the log holds nothing about {read.masked}")
+
+
+def _print(records: Sequence[Record], title: str, *, json: bool) -> None:
     if json:
-        print_json({**asdict(found), "intact": found.intact})
-    elif found.intact:
-        typer.echo(
-            f"Intact: {found.entries} entries, {found.covered} of them under a signed checkpoint,"
-            f" {found.checkpoints} checkpoints, {found.numbers} numbers compared, {found.removed} removed."
-        )
-    else:
-        for damage in found.damages:
-            typer.echo(f"entry {damage.seq}: {damage.kind}: {damage.detail}")
-    if not found.intact:
-        raise VerificationError(
-            f"{site.log_file}: not intact; keep the file as it is and a copy, and find out who wrote it"
-        )
-
-
-@audit.command()
-def checkpoint(config: ConfigOption = None) -> None:
-    """Seal what is there and sign a checkpoint now; print it, to be kept elsewhere."""
-    site = Site.at(config)
-    with Sealer(site.log_file, site.keys()) as sealer:
-        done = sealer.step(now=True)
-    if done.checkpoint is not None:
-        typer.echo(done.checkpoint.raw.decode(), nl=False)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()[:_MOST_BYTES]
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror}); name a file that can") from error
-
-
-def _text(file: Path) -> str:
-    return _read(file).decode("ascii", "replace")
+        print_json([_document(record) for record in records])
+        return
+    columns = ("seq", "at", "kind", "number", "campaign", "verdict", "reason", "id")
+    print_table(title, columns, map(_row, records))
 
 
 def _document(record: Record) -> dict[str, Any]:

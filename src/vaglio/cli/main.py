@@ -22,6 +22,8 @@ GROUPS = (
     "registers",
     "rules",
     "auditing",
+    "proving",
+    "syncing",
     "settling",
     "dialplan",
 )
