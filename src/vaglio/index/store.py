@@ -9,6 +9,8 @@ marks the import as done, makes them durable with it.
 """
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -32,7 +34,16 @@ CHUNK_SECONDS: Final = 0.010
 """The longest a writer keeps its turn on purpose."""
 _CHECKPOINT_BYTES: Final = 32 * 1024 * 1024
 """Of the log, from which its pages are moved into the file."""
+_SYNC_BYTES: Final = 2 * 1024 * 1024
+"""Written to the log, from which it is made durable although nobody asked."""
 _BUSY_SECONDS: Final = 5.0
+_PRAGMAS: Final = (
+    "synchronous = FULL",
+    "wal_autocheckpoint = 0",  # checkpoints happen outside of the turn: `_write_back`
+    "journal_size_limit = 1048576",  # so that the log's size tells how much of it is in use
+    "foreign_keys = ON",
+    "cache_size = -65536",
+)
 
 _RAISE: Final = "UPDATE generation SET value = value + 1"
 _RAISE_CAMPAIGNS: Final = "UPDATE generation SET campaigns = value"
@@ -84,6 +95,8 @@ class Store:
         self._db = connection
         self._turn = turn
         self._one_at_a_time = asyncio.Lock()
+        self._log = Path(f"{path}-wal")
+        self._synced = 0
         self.turn_seconds = 0.0
         """How long the last change kept its turn."""
 
@@ -110,9 +123,8 @@ class Store:
             turn.close()
             raise database.unreadable(path, error) from error
         try:
-            for pragma in ("synchronous = FULL", "wal_autocheckpoint = 0", "foreign_keys = ON"):
+            for pragma in _PRAGMAS:
                 await connection.execute(f"PRAGMA {pragma}")
-            await connection.execute("PRAGMA cache_size = -65536")
         except sqlite3.Error as error:
             await connection.close()
             turn.close()
@@ -261,14 +273,30 @@ class Store:
             raise
 
     async def _write_back(self) -> None:
-        """Move committed pages from the log into the file; outside of the turn, since nobody waits for it."""
-        log = Path(f"{self.path}-wal")
+        """Make the log durable and move it into the file, bit by bit and outside of the turn.
 
-        def size() -> int:
-            return log.stat().st_size if log.exists() else 0
-
-        if await asyncio.to_thread(size) > _CHECKPOINT_BYTES:
+        An import's chunks leave their pages to the kernel; if many of them gathered, the next writer whose change
+        must be durable would pay for all of them while it holds its turn.
+        """
+        size = await asyncio.to_thread(self._log_size)
+        if size > _CHECKPOINT_BYTES:
             await self._db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._synced = 0
+        elif size - self._synced > _SYNC_BYTES:
+            await asyncio.to_thread(self._sync_log)
+            self._synced = size
+        elif size < self._synced:  # the log began again
+            self._synced = 0
+
+    def _log_size(self) -> int:
+        try:
+            return self._log.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def _sync_log(self) -> None:
+        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
+            os.fdatasync(log.fileno())
 
     async def note(self, statement: str, parameters: Iterable[object]) -> None:
         """Write what is no fact, such as how a source fared: no generation, no entry."""
