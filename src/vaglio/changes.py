@@ -41,6 +41,8 @@ class Change(StrEnum):
     CONTACT_IMPORT = "contact-import"
     REGISTER_IMPORT = "register-import"
     REGISTER_REQUEST = "register-request"
+    ERASURE = "erasure"
+    """A person's facts, on request; the announcement does not tell whose."""
 
 
 @dataclass(frozen=True, slots=True)

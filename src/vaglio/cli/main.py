@@ -25,6 +25,7 @@ GROUPS = (
     "proving",
     "syncing",
     "settling",
+    "subjects",
     "dialplan",
 )
 """The modules of this package that add commands, in the order of `vaglio --help`."""
