@@ -4,10 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
+from socket import socket
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,9 +14,9 @@ import orjson
 
 from lab.errors import LabError
 from lab.ports import free_port
+from lab.serving import Serving
 from vaglio.audit import Reader
 
-_START_SECONDS = 30.0
 _COMMAND_SECONDS = 120.0
 
 
@@ -31,12 +30,17 @@ class Vaglio:
         self.home = home
         self.port = port or free_port()
         self.health_port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
         if not self.configuration.exists():
             self.run("init", str(home))
         policy = f'\n[failure_policy]\ndirectory = "{policy_directory}"\n' if policy_directory else ""
-        health = f'\n[health]\nlisten = "127.0.0.1:{self.health_port}"\n'
-        self.configuration.write_text(f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\n{health}{policy}')
+        self._first = Serving(self.configuration, self.port, self.health_port)
+        self.standby = Serving(self.configuration, free_port(), free_port(), "--standby")
+        self.configuration.write_text(
+            f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\n'
+            f'\n[health]\nlisten = "127.0.0.1:{self.health_port}"\n'
+            f'\n[standby]\nlisten = "127.0.0.1:{self.standby.port}"\n'
+            f'health = "127.0.0.1:{self.standby.health_port}"\n{policy}'
+        )
 
     @property
     def configuration(self) -> Path:
@@ -46,8 +50,7 @@ class Vaglio:
     @property
     def log(self) -> str:
         """What the service has logged so far."""
-        file = self.home / "service.log"
-        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+        return self._first.log
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """Run a command to its end; what it printed. Raises LabError when it exits otherwise than by `codes`."""
@@ -87,77 +90,43 @@ class Vaglio:
         """Run a command with `--json` and read what it printed."""
         return orjson.loads(self.run(*arguments, "--json", codes=codes))
 
-    def start(self) -> None:
-        """Start the service and wait until it is ready."""
-        with (self.home / "service.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "vaglio", "serve"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env={**os.environ, "VAGLIO_CONFIG": str(self.configuration)},
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + _START_SECONDS
-        while not self.ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.kill()
-                raise LabError(f"the service did not get ready; its last words: {self.log[-2000:]}")
-            time.sleep(0.02)
+    def start(self, sockets: Sequence[tuple[str, socket]] = ()) -> None:
+        """Start the first service, with these named sockets as systemd would pass them; wait until it is ready."""
+        self._first.start(sockets)
+
+    def launch(self, sockets: Sequence[tuple[str, socket]] = ()) -> None:
+        """Start the first service and do not wait."""
+        self._first.launch(sockets)
 
     @property
     def pid(self) -> int:
-        """Process id of the running service."""
-        if self._process is None:
-            raise LabError("this service is not running: start it first")
-        return self._process.pid
+        """Process id of the first service."""
+        return self._first.pid
 
     @property
     def resident_bytes(self) -> int:
-        """Memory of the running service that is in RAM now."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        """Memory of the first service that is in RAM now."""
+        return self._first.resident_bytes
 
     def ready(self) -> bool:
-        """Whether `/readyz` answers 200."""
-        return self.get("/readyz")[0] == 200  # noqa: PLR2004 - HTTP
+        """Whether the first service's `/readyz` answers 200."""
+        return self._first.ready()
 
     def get(self, path: str) -> tuple[int, str]:
-        """Status and text of a request to the health listener; status 0 when nobody answers."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.health_port}{path}", timeout=2) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        """Status and text of a request to its health listener; status 0 when nobody answers."""
+        return self._first.get(path)
 
     def send(self, number: signal.Signals) -> None:
-        """Send the service a signal: SIGHUP, SIGSTOP, SIGCONT."""
-        os.kill(self.pid, number)
+        """Send the first service a signal: SIGHUP, SIGSTOP, SIGCONT."""
+        self._first.send(number)
 
     def stop(self) -> int:
-        """Stop the service as systemd does; its exit code."""
-        return self._end(signal.SIGTERM)
+        """Stop the first service as systemd does; its exit code."""
+        return self._first.stop()
 
     def kill(self) -> None:
-        """End the service without any warning."""
-        self._end(signal.SIGKILL)
-
-    def _end(self, how: signal.Signals) -> int:
-        process, self._process = self._process, None
-        if process is None:
-            return 0
-        if process.poll() is None:
-            process.send_signal(signal.SIGCONT)
-            process.send_signal(how)
-        try:
-            return process.wait(timeout=15)
-        except subprocess.TimeoutExpired as error:
-            process.kill()
-            process.wait(timeout=5)
-            raise LabError(f"the service did not end within 15 s of {how.name}") from error
+        """End the first service without any warning."""
+        self._first.kill()
 
     def __enter__(self) -> Self:
         self.start()
