@@ -10,7 +10,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, IPvAnyAddress, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from vaglio.errors import ConfigError
@@ -113,15 +113,28 @@ class Log(_Section):
 
 
 class Pbx(_Section):
-    """One Asterisk."""
+    """One Asterisk, watched over its manager interface (AMI) where a username is set."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")
     host: str = "127.0.0.1"
     port: int = Field(default=5038, ge=1, le=65535)
     username: str | None = None
     secret_file: Path | None = None
+    tls: bool = False
+    tls_ca_file: Path | None = None
+    """Whom to trust; without it the machine's own authorities."""
+    asks_from: tuple[IPvAnyAddress, ...] = ()
+    """Addresses its FastAGI questions come from; without any, `host`."""
     trunks: tuple[str, ...] = ()
+    """Channel names of the trunks: `PJSIP/carrier`, `DAHDI/i1`; a bare peer name stands for any technology."""
     hang_up_unscreened: bool = False
+    agent_within_seconds: float = Field(default=2.0, gt=0, le=60)
+    """An answered call is silent when no agent speaks within these seconds."""
+
+    @property
+    def peers(self) -> frozenset[str]:
+        """The addresses its questions come from."""
+        return frozenset(str(address) for address in self.asks_from) or frozenset({self.host})
 
 
 class Settings(BaseSettings):

@@ -27,19 +27,24 @@ from vaglio.clock import now
 from vaglio.config import Settings
 from vaglio.errors import ConfigError, VaglioError
 from vaglio.health import Health
+from vaglio.index.definitions import definitions
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
 from vaglio.metrics import Metrics
 from vaglio.numbers import warm
 from vaglio.pbx.fastagi import FastAgiServer, Limits
+from vaglio.pbx.parts import Parts
 from vaglio.pbx.policy import write_policies
-from vaglio.pbx.routes import Parts, Routes
+from vaglio.pbx.routes import Routes
+from vaglio.pbx.watches import Watches
 from vaglio.presence import Presence
 from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
 from vaglio.site import Site
 from vaglio.standing_in import stand_in
 from vaglio.stopped import keep_writers_moving
+from vaglio.sync.schedule import keep_synced
+from vaglio.sync.sources import sources
 
 _TICK_SECONDS = 1.0
 _DRAIN_SECONDS = 5.0
@@ -120,6 +125,8 @@ class Service:
         rulebooks.warm(now())
         screener = Screener(self._index, self._log_reader, keys, rulebooks, site.emergency())
         self._routes = Routes(Parts(screener, self._writer, self._changes, self._metrics))
+        active = self._presence.absent if self._standby else _always
+        self._watches = Watches(settings, self._routes, self._metrics.registry, active)
         self._server = FastAgiServer(
             self._routes.table(),
             _limits(settings),
@@ -156,6 +163,10 @@ class Service:
             readiness.keep_dating_registers(self._site, self._metrics.date_registers),
             keep_writers_moving(lambda: self._writer.waiting_seconds, self._site.log_file),
         )
+        if not self._standby:
+            registers = definitions(settings.registers)
+            known = sources(settings.sources, registers)
+            self._beside(keep_synced(self._store, known, settings.file, self._source_ran))
         name = "standby" if self._standby else "fastagi"
         own = self._passed.pop(name, None)
         shared = self._passed.pop("fastagi", None)
@@ -170,9 +181,16 @@ class Service:
             self._beside(stand_in(self._server, shared, self._presence))
         health = settings.standby.health if self._standby else settings.health.listen
         await _bind(self._health.start, health, "standby.health" if self._standby else "health.listen")
+        self._watches.start()
         self._ready = True
         self._log.info("ready", port=self._server.port, version=__version__, standby=self._standby)
         systemd.notify("READY=1")
+
+    def _source_ran(self, source: str, code: int, words: str) -> None:
+        if code:
+            self._log.error("source failed", source=source, words=words)
+        else:
+            self._log.info("source ran", source=source, words=words)
 
     def _beside(self, *work: Coroutine[None, None, None]) -> None:
         self._tasks += [asyncio.get_running_loop().create_task(one) for one in work]
@@ -190,6 +208,7 @@ class Service:
             systemd.notify("WATCHDOG=1")
             self._watch_log()
             try:
+                self._metrics.log_size.set(self._log_reader.size())
                 await self._follow_campaigns()
             except VaglioError as error:
                 self._log.error("campaigns not followed", error=str(error))
@@ -220,7 +239,8 @@ class Service:
         self._metrics.checkpoint_age.set(max(0.0, time.time() - (found.checkpoint_at or self._started)))
 
     def _sealed(self, done: Sealed) -> None:
-        self._metrics.log_size.set(done.size)
+        if done.checkpoint is not None:
+            self._log.debug("checkpoint signed", size=done.size)
 
     def _not_sealed(self, error: VaglioError) -> None:
         if isinstance(error, InconsistentLog):
@@ -237,6 +257,7 @@ class Service:
         self._log.info("stopping", sessions=self._server.sessions)
         await self._server.drain(_DRAIN_SECONDS)
         await self._routes.finish()
+        await self._watches.close()
         await self._health.stop()
         try:
             await self._writer.append(make(EntryKind.STOP, now(), {"version": __version__}))
@@ -258,6 +279,7 @@ class Service:
             await self._writer.append(
                 make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks, standby=self._standby))
             )
+            await self._watches.reload(site.settings)
         except VaglioError as error:
             self._log.error("configuration not loaded; the old one stays", error=str(error))
             return
@@ -282,6 +304,7 @@ class Service:
         if self._lag > _LAG_SECONDS:
             found.append(f"the event loop was {self._lag:.1f} s late; the machine is overloaded or was stopped")
         found += self._inspected.faults
+        found += self._watches.faults()
         try:
             self._index.generation()
         except VaglioError as error:

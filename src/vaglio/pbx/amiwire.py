@@ -1,7 +1,7 @@
 """One connection to Asterisk's manager interface: panoramisk's protocol with its gaps closed.
 
 Taken from panoramisk: the framing, the matching of answers to actions, the messages. Its `Manager` is left out: it
-sends unanswered actions again after a reconnect, takes a wrong password for a quiet line, reconnects though closed.
+sends unanswered actions again after a reconnect, takes a wrong password for a quiet line, connects though closed.
 What is done differently here, each held by a test against a scripted peer:
 
 - UTF-8 is decoded across segments; what is no UTF-8 becomes U+FFFD instead of vanishing;

@@ -6,7 +6,6 @@ sends `failure`.
 
 import asyncio
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Final
@@ -14,17 +13,15 @@ from typing import Final
 import structlog
 
 from vaglio import __version__
-from vaglio.audit import Writer, delivery_entry, failopen_entry
-from vaglio.changes import Changes
-from vaglio.clock import Clock, now
+from vaglio.audit import delivery_entry, failopen_entry
+from vaglio.clock import Clock
 from vaglio.errors import InputError, VaglioError
-from vaglio.index.records import OppositionRecord
-from vaglio.metrics import Metrics
-from vaglio.model import ANY
-from vaglio.numbers import Number
+from vaglio.model import Verdict
 from vaglio.pbx.agi import Request
 from vaglio.pbx.exchange import Reply, Route
-from vaglio.screening import Screener
+from vaglio.pbx.guard import Allow, Passes
+from vaglio.pbx.opposing import oppose
+from vaglio.pbx.parts import Parts
 
 VERDICT: Final = "VAGLIO"
 REASON: Final = "VAGLIO_REASON"
@@ -36,19 +33,7 @@ PONG: Final = "VAGLIO_PONG"
 _SCREEN_ARGUMENTS: Final = (2, 3)
 _FAILED_ARGUMENTS: Final = 5
 _OPPOSE_ARGUMENTS: Final = 2
-_ULID_CHARACTERS: Final = 26
 _EPOCH_DIGITS: Final = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the routes work with; replaced as a whole when the configuration is loaded anew."""
-
-    screener: Screener
-    writer: Writer
-    changes: Changes
-    metrics: Metrics
-    clock: Clock = now
 
 
 class Routes:
@@ -56,6 +41,8 @@ class Routes:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
+        self.passes = Passes()
+        """The allows given to calls, for the guard."""
         self._background: set[asyncio.Task[None]] = set()
         self._log = structlog.get_logger("vaglio.routes")
 
@@ -80,6 +67,12 @@ class Routes:
         )
         decision = screened.judgement.decision
         known = screened.judgement.facts.campaign
+        digits = "".join(mark for mark in dialled if mark.isascii() and mark.isdecimal())
+        self.passes.decided(
+            pbx_of(request),
+            Allow(screened.id, request.uniqueid, digits, known.id if known else ""),
+            granted=decision.verdict is Verdict.ALLOW,
+        )
         parts.metrics.decided(
             decision.verdict, decision.reason, known.id if known else "", perf_counter() - started
         )
@@ -97,7 +90,7 @@ class Routes:
         dialled, campaign_id, _, uniqueid, epoch = _arguments(request, (_FAILED_ARGUMENTS, _FAILED_ARGUMENTS))
         parts = self.parts
         campaign = parts.screener.index.campaign(campaign_id)
-        number = self._number(dialled, campaign_id)
+        number = parts.screener.number(dialled, campaign_id)
         pbx = pbx_of(request)
         at = _instant(epoch, parts.clock)
         taken = parts.screener.log.failopen(pbx, uniqueid, at, number.last3)
@@ -111,30 +104,11 @@ class Routes:
     async def oppose(self, request: Request) -> Reply:
         """`oppose,NUMBER-or-DECISION,CAMPAIGN` → the entry of an opposition to the campaign's controller."""
         told, campaign_id = _arguments(request, (_OPPOSE_ARGUMENTS, _OPPOSE_ARGUMENTS))
-        parts = self.parts
-        campaign = parts.screener.index.campaign(campaign_id)
-        if campaign is None:
-            raise InputError("oppose: no such campaign; the opposition names the controller by it")
-        number = self._number(told, campaign_id)
-        if number.e164 is None:
-            raise InputError(f"oppose: {number.masked} is no number; pass the called number or its decision id")
-        record = OppositionRecord(number.key, campaign.controller, ANY, parts.clock(), "call")
-        announced, _ = await parts.changes.oppose(
-            record, number, {"campaign": campaign.id, "uniqueid": request.uniqueid}
-        )
-        return Reply({OPPOSED: announced.id})
+        return Reply({OPPOSED: await oppose(self.parts, told, campaign_id, request.uniqueid)})
 
     async def ping(self, _request: Request) -> Reply:
         """`ping` → the version: somebody listens."""
         return Reply({PONG: __version__})
-
-    def _number(self, told: str, campaign_id: str) -> Number:
-        """A number as the dialplan dialled it, or the one behind a decision id."""
-        screener = self.parts.screener
-        sealed = screener.log.sealed(told) if len(told) == _ULID_CHARACTERS else None
-        if sealed is not None:
-            told = screener.keys.unseal(sealed, told)
-        return screener.number(told, campaign_id)
 
     async def _delivered(self, decision: str, started: float) -> None:
         parts = self.parts
