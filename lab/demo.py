@@ -5,6 +5,7 @@ can be had, the same questions go through an AGI client, and the table says `sim
 """
 
 import asyncio
+import re
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.table import Table
 
@@ -23,10 +25,12 @@ from lab.asterisk import Asterisk, Ports
 from lab.errors import AsteriskUnavailable, LabError
 from lab.sipp import Call, Result, Trunk, place, with_trunk
 from lab.vaglio import Vaglio
+from vaglio.clock import now
 from vaglio.redaction import mask
 
 SAMPLE = Path(str(resources.files("lab"))) / "sample"
 OURS = "+390612345678"
+LONDON = "+442079460000"
 _WIDTH = 140
 _HANDOVER_SECONDS = 15.0
 
@@ -48,6 +52,13 @@ STEPS = (
     Step("a campaign nobody knows", Call("+393331234504", "unknown", OURS)),
     Step("a number that cannot be", Call("+39333", "renewals", OURS)),
     Step("an emergency call", Call("112", "renewals", OURS)),
+)
+BY_LAW = (
+    Step("GB: not on the TPS", Call("+447400123401", "fibre-offer", LONDON)),
+    Step("GB: on the TPS", Call("+447400123402", "fibre-offer", LONDON)),
+    Step("GB: on the TPS, consented to us", Call("+447400123403", "fibre-offer", LONDON)),
+    Step("IT: mobile without consent", Call("+393331234510", "offerta-fibra", OURS)),
+    Step("no rulebook for the country", Call("+818012345678", "fibre-offer", LONDON)),
 )
 AFTER_STOP = (
     Step("service stopped, policy block", Call("+393331234505", "renewals", OURS)),
@@ -71,7 +82,8 @@ class Row:
 
 def main() -> int:
     """Run the demo; 0 when everything went as it must."""
-    console = Console(width=max(Console().width, _WIDTH))
+    picture = Path(sys.argv[sys.argv.index("--svg") + 1]) if "--svg" in sys.argv else None
+    console = Console(width=max(Console().width, _WIDTH), record=picture is not None)
     try:
         with console.status("Setting up a real Asterisk (once; cached afterwards)"):
             installation.fetch()
@@ -86,6 +98,9 @@ def main() -> int:
     except LabError as error:
         console.print(f"demo: {error}", markup=False)
         return 1
+    if picture is not None:
+        without_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+        console.save_svg(str(picture), title="make demo", clear=False, code_format=without_fonts)
     return 0
 
 
@@ -96,24 +111,27 @@ def _run(console: Console, home: Path, asterisk: Asterisk | None) -> None:
         else:
             vaglio = Vaglio(home)
         vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
-        vaglio.run("opposition", "import", str(SAMPLE / "oppositions.csv"))
+        for kind in ("opposition", "contact", "consent"):
+            vaglio.run(kind, "import", str(SAMPLE / f"{kind}s.csv"))
+        vaglio.run("register", "import", "tps", str(SAMPLE / "tps.txt"), "--as-of", f"{now():%Y-%m-%d}")
         vaglio.start()
         stack.callback(vaglio.stop)
         if asterisk is None:
-            _show(console, "Calls (simulated: no Asterisk, no SIP)", asyncio.run(_simulated(vaglio, STEPS)))
+            rows = asyncio.run(_simulated(vaglio, (*STEPS, *BY_LAW)))
+            _show(console, "Calls (simulated: no Asterisk, no SIP)", rows)
         else:
             stack.enter_context(asterisk)
             trunk = stack.enter_context(Trunk(asterisk.ports.trunk))
             _show(
                 console, f"Calls through {installation.find().version()}", _placed(vaglio, asterisk, trunk, STEPS)
             )
+            _show(console, "Calls that the law decides, at this hour", _placed(vaglio, asterisk, trunk, BY_LAW))
             vaglio.stop()
             _show(console, "The same with the service stopped", _placed(vaglio, asterisk, trunk, AFTER_STOP))
             vaglio.start()
             place(asterisk.ports.sip, [STEPS[0].call])
             _await_handover(vaglio)
-        console.print("\n[bold]The last entries of the decision log[/bold] (vaglio audit tail)")
-        print(vaglio.run("audit", "tail", "--count", "12"))
+        _show_log(console, vaglio.json("audit", "tail", "--count", "12"))
         verified = vaglio.run("audit", "verify")
         console.print(f"vaglio audit verify: {verified.strip()}", markup=False)
 
@@ -154,6 +172,18 @@ def _decided(decisions: list[dict[str, Any]], step: Step, decision: str | None) 
     entry = next(one for one in ours if decision in {None, one["id"]})
     decisions.remove(entry)
     return entry["verdict"], entry["reason"]
+
+
+def _show_log(console: Console, entries: list[dict[str, Any]]) -> None:
+    table = Table(title="The last entries of the decision log (vaglio audit tail)", title_justify="left")
+    for name in ("seq", "at", "kind", "number", "campaign", "verdict", "reason", "id"):
+        table.add_column(name)
+    for entry in entries:
+        last3 = entry.get("number", {}).get("last3")
+        number = mask(last3) if last3 else ""
+        words = [str(entry.get(key) or "") for key in ("campaign", "verdict", "reason", "id")]
+        table.add_row(str(entry["seq"]), entry["at"][11:23], entry["kind"], number, *words)
+    console.print(table)
 
 
 async def _simulated(vaglio: Vaglio, steps: Sequence[Step]) -> list[Row]:
