@@ -25,7 +25,7 @@ _SLICE: Final = 32_768
 _NEWLINE: Final = ord("\n")
 _COMMA: Final = ord(",")
 _FEW: Final = 4096
-"""Different values of a column in a slice up to which they share their objects."""
+"""Different values of a column in the first slice up to which they share their objects."""
 
 
 def strict_row(kind: FactFile, line: bytes, names: list[str], region: str | None) -> Row:
@@ -104,14 +104,14 @@ class _BlockReader:
 
 def _sorted_out(block: bytes, commas: int, first_line: int) -> tuple[bytes, pl.Series, list[tuple[int, bytes]]]:
     """The lines that have one cell a column, their numbers, and the other lines, blank ones left out."""
-    if b'"' not in block and b"\0" not in block:
+    if block and b'"' not in block and b"\0" not in block:
         data = np.frombuffer(block, dtype=np.uint8)
         ends = np.flatnonzero(data == _NEWLINE)
-        lengths = np.diff(ends, prepend=-1)
-        counts = np.diff(np.searchsorted(np.flatnonzero(data == _COMMA), ends), prepend=0)
-        if (counts == commas).all() and (lengths <= MAX_LINE).all():
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        counts = np.add.reduceat((data == _COMMA).view(np.uint8), starts, dtype=np.uint16)
+        if (counts == commas).all() and (ends - starts < MAX_LINE).all():
             places = pl.Series("_line", np.arange(first_line, first_line + len(ends)))
-            return block.replace(b"\r\n", b"\n"), places, []
+            return block.replace(b"\r\n", b"\n") if b"\r" in block else block, places, []
     plain: list[bytes] = []
     numbers: list[int] = []
     others: list[tuple[int, bytes]] = []
@@ -146,7 +146,9 @@ def _cells(lines: bytes, names: list[str]) -> pl.DataFrame:
         quote_char=None,
         encoding="utf8-lossy",
     )
-    return frame.select(pl.all().fill_null("").str.strip_chars(" "))
+    cells = pl.all().fill_null("")
+    spaced = lines.startswith(b" ") or any(edge in lines for edge in (b", ", b" ,", b"\n ", b" \n"))
+    return frame.select(cells.str.strip_chars(" ") if spaced else cells)
 
 
 def _blocks(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
@@ -217,15 +219,20 @@ class _Ranges:
 
 def _tuples(rows: pl.DataFrame) -> Iterator[Row]:
     values = rows.drop("_line")
+    shared = {
+        column.name
+        for column in values.slice(0, _SLICE).get_columns()
+        if column.dtype == pl.String and column.n_unique() <= _FEW
+    }
     for start in range(0, len(values), _SLICE):
-        part = values.slice(start, _SLICE)
-        yield from zip(*(_objects(column) for column in part.get_columns()), strict=True)
+        part = values.slice(start, _SLICE).get_columns()
+        yield from zip(
+            *(_objects(column) if column.name in shared else column.to_list() for column in part), strict=True
+        )
 
 
 def _objects(column: pl.Series) -> list[int | str | None]:
     """The values; a string that repeats is one object, which is most of the time that making them takes."""
-    if column.dtype != pl.String or column.n_unique() > _FEW:
-        return column.to_list()
     known = column.unique()
     places = column.replace_strict(known, pl.Series(range(len(known)), dtype=pl.UInt32), return_dtype=pl.UInt32)
     objects = known.to_list()
