@@ -1,7 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from vaglio.errors import ConfigError
-from vaglio.index.definitions import RegisterKind, definition, definitions
+from vaglio.index.definitions import RegisterDefinition, RegisterKind, definition, definitions
 
 
 def test_the_known_registers_are_there() -> None:
@@ -46,3 +48,9 @@ def test_a_register_stands_once() -> None:
     """Two tables of one name would leave open which one holds."""
     with pytest.raises(ConfigError, match="twice"):
         definitions([{"name": "own"}, {"name": "own"}])
+
+
+def test_every_key_is_documented() -> None:
+    """A key of `[[register]]` that the page does not tell of cannot be found by who needs it."""
+    page = (Path(__file__).parents[2] / "docs" / "registers.md").read_text(encoding="utf-8")
+    assert [key for key in RegisterDefinition.model_fields if f"`{key}`" not in page] == []

@@ -62,3 +62,9 @@ def test_credentials_come_from_files_and_the_environment(tmp_path: Path, monkeyp
     (tmp_path / "password").unlink()
     with pytest.raises(ConfigError, match="password cannot be read"):
         secrets(source, tmp_path)
+
+
+def test_every_key_is_documented() -> None:
+    """A key of `[[source]]` that the page does not tell of cannot be found by who needs it."""
+    page = (Path(__file__).parents[2] / "docs" / "registers.md").read_text(encoding="utf-8")
+    assert [key for key in Source.model_fields if f"`{key}`" not in page] == []
