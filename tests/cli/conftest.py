@@ -4,7 +4,6 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from vaglio.cli import main
 from vaglio.site import init
 
-SAMPLE = Path(str(resources.files("lab"))) / "sample"
+SAMPLE = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)

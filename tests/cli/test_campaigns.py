@@ -1,14 +1,13 @@
 """`vaglio init`, `vaglio campaign …` and `vaglio controller …`."""
 
 import stat
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 Shell = Any
-SAMPLE = Path(str(resources.files("lab"))) / "sample"
+SAMPLE = Path(__file__).parent
 
 
 def test_init_makes_a_whole_installation(shell: Shell, tmp_path: Path) -> None:
