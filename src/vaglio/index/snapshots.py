@@ -164,7 +164,7 @@ def _dated(register: RegisterDefinition, file: Path, as_of: datetime | None, now
         dates = dates_in(file.name)
         if not dates:
             raise InputError(
-                f"{file}: the list's own date is not in the file's name; give it with --as-of 2026-11-23"
+                f"{file}: the list's own date is not in the file's name; give it with --as-of YYYY-MM-DD"
             )
         as_of = dates[-1]
     if as_of > now + timedelta(days=1):
