@@ -36,11 +36,12 @@ _ADD_SUBJECTS = "INSERT INTO subject (seq, salt, token, sealed) VALUES {rows}"
 _ADD_ATTEMPTS = """
     INSERT INTO attempt (seq, token, controller, at, pbx, uniqueid, decision, delivered) VALUES {rows}"""
 _MARK_DELIVERED = """
-    UPDATE attempt SET delivered = mark.column2
-    FROM (VALUES {rows}) AS mark
-    CROSS JOIN entry ON entry.id = mark.column1
-    CROSS JOIN subject ON subject.seq = entry.seq
-    WHERE attempt.token = subject.token AND attempt.at = entry.at AND attempt.seq = entry.seq"""
+    WITH mark (decision, told) AS (VALUES {rows})
+    UPDATE attempt SET delivered = (SELECT told FROM mark WHERE mark.decision = attempt.decision)
+    WHERE (token, at, seq) IN (
+        SELECT subject.token, entry.at, entry.seq FROM mark
+        CROSS JOIN entry ON entry.id = mark.decision
+        CROSS JOIN subject ON subject.seq = entry.seq)"""
 _MARK_OUTCOME = _MARK_DELIVERED.replace("SET delivered", "SET outcome")
 
 
@@ -273,17 +274,18 @@ def _insert_attempts(connection: sqlite3.Connection, first: int, batch: Sequence
 
 
 def _mark_attempts(connection: sqlite3.Connection, batch: Sequence[Pending]) -> None:
-    delivered: list[object] = []
-    outcomes: list[object] = []
+    delivered: dict[str | None, object] = {}
+    outcomes: dict[str | None, object] = {}
     for pending in batch:
         entry = pending.entry
         if entry.kind is EntryKind.DELIVERY:
-            delivered += (entry.ref, entry.at)
+            delivered[entry.ref] = entry.at
         elif entry.kind is EntryKind.OUTCOME:
-            outcomes += (entry.ref, entry.outcome)
-    for statement, values in ((_MARK_DELIVERED, delivered), (_MARK_OUTCOME, outcomes)):
-        if values:
-            connection.execute(_with_rows(statement, 2, len(values) // 2), values)
+            outcomes[entry.ref] = entry.outcome
+    for statement, marks in ((_MARK_DELIVERED, delivered), (_MARK_OUTCOME, outcomes)):
+        if marks:
+            values = [value for mark in marks.items() for value in mark]
+            connection.execute(_with_rows(statement, 2, len(marks)), values)
 
 
 @cache

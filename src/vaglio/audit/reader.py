@@ -23,7 +23,11 @@ _BY_ID = "SELECT seq, id, kind, at, body FROM entry WHERE id = ?"
 _BY_REF = "SELECT seq, id, kind, at, body FROM entry WHERE ref = ? ORDER BY seq"
 _OF_NUMBER = """
     SELECT entry.seq, id, kind, at, body FROM subject JOIN entry USING (seq) WHERE token = ? ORDER BY seq"""
-_BETWEEN = "SELECT seq, id, kind, at, body FROM entry WHERE at >= ? AND at < ? ORDER BY seq"
+_FIRST_SINCE = "SELECT min(seq) FROM entry WHERE at >= ?"
+_LAST_BEFORE = "SELECT max(seq) FROM entry WHERE at < ?"
+_BETWEEN = """
+    SELECT seq, id, kind, at, body FROM entry NOT INDEXED
+    WHERE seq BETWEEN :first AND :last AND at >= :since AND at < :until ORDER BY seq"""
 _UNCONFIRMED = """
     SELECT seq, id, kind, at, body FROM entry AS announced
     WHERE kind NOT IN ('decision', 'delivery', 'outcome') AND kind = 'change-announced' AND NOT EXISTS (
@@ -149,13 +153,16 @@ class Reader:
 
     def between(self, since: datetime | None, until: datetime | None) -> Iterator[Record]:
         """Entries of that time, `until` excluded, in order; read as they are taken."""
-        values = (
-            microseconds(since) if since else -(1 << 62),
-            microseconds(until) if until else 1 << 62,
-        )
+        begin = microseconds(since) if since else -(1 << 62)
+        end = microseconds(until) if until else 1 << 62
         with explained(self._path):
-            cursor = self._connection.execute(_BETWEEN, values)
-            for row in cursor:
+            first, last = 1, 1 << 62
+            if since is not None:
+                first = self._connection.execute(_FIRST_SINCE, (begin,)).fetchone()[0] or last
+            if until is not None:
+                last = self._connection.execute(_LAST_BEFORE, (end,)).fetchone()[0] or 0
+            values = {"first": first, "last": last, "since": begin, "until": end}
+            for row in self._connection.execute(_BETWEEN, values):
                 yield _record(row)
 
     def size(self) -> int:

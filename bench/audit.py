@@ -1,0 +1,269 @@
+"""The decision log: durable appends a second, what verifying and proving cost, and turns beside greedy writers.
+
+Run `python -m bench.audit [--entries 1000000] [--seconds 3]`; with `--entries 10000000` the large figures are
+those of a log of ten million entries (some 12 GB of disk, half an hour to fill). Everything is done on files in a
+temporary directory below `--directory`, which should be on the disk that matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from bench.machine import machine_line
+from bench.tables import percentile, table
+from vaglio.audit import (
+    Entry,
+    Keys,
+    Log,
+    Sealer,
+    Writer,
+    create_log,
+    decision_entry,
+    delivery_entry,
+    outcome_entry,
+)
+from vaglio.audit.commit import MAX_BATCH, prepare
+from vaglio.audit.proof import prove, verify_proof
+from vaglio.audit.verify import verify_log
+from vaglio.model import (
+    Call,
+    CallOutcome,
+    Campaign,
+    Decision,
+    DialMode,
+    Facts,
+    Finding,
+    FindingOutcome,
+    Purpose,
+    Reason,
+    Verdict,
+)
+from vaglio.numbers import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+AT = datetime(2026, 4, 22, 9, 30, tzinfo=UTC)
+WAITING = (1, 10, 100)
+CAMPAIGN = Campaign(
+    "spring", "acme", "Call House", Purpose.MARKETING, "telecom", DialMode.PREVIEW, "IT", ("+390612345678",)
+)
+FINDINGS = tuple(
+    Finding(f"IT-COC-{rule:02}", FindingOutcome.PASS, None, "nothing speaks against the call", "D.Lgs. 206/2005")
+    for rule in range(8)
+)
+DECIDED = Decision(
+    Verdict.ALLOW, Reason.CONSENT, FINDINGS, "it", {"Europe/Rome": AT.isoformat()}, "it@0123456789ab"
+)
+_APPENDER = Path(__file__).parents[1] / "tests" / "audit" / "appender.py"
+
+
+def decision(call: int) -> Entry:
+    """The entry of one allowed call, as large as a real one."""
+    dialled = parse(f"+39340{call % 10_000_000:07}", region="IT", emergency=frozenset())
+    asked = Call(
+        dialled, "spring", "+390612345678", AT + timedelta(milliseconds=call), "pbx", f"1776850200.{call}"
+    )
+    return decision_entry(asked, Facts(7, CAMPAIGN), DECIDED, {"facts": 40, "rules": 120})
+
+
+def calls(count: int) -> Iterator[Entry]:
+    """Entries of calls, in turn: decision, delivery, outcome."""
+    for call in range(count // 3 + 1):
+        made = decision(call)
+        later = AT + timedelta(milliseconds=call, seconds=1)
+        yield made
+        yield delivery_entry(made.id, later, 1400)
+        yield outcome_entry(made.id, later, CallOutcome.ANSWERED, {"cause": 16, "seconds": 40})
+
+
+def new_log(directory: Path) -> tuple[Path, Keys]:
+    """A log and its keys in a new directory."""
+    keys = Keys.create(directory / "keys", "example.org/bench")
+    create_log(directory / "audit.db", keys, AT)
+    return directory / "audit.db", keys
+
+
+async def appended(path: Path, keys: Keys, waiting: int, seconds: float) -> tuple[float, list[float]]:
+    """Appends a second with so many callers waiting, and how long each took in microseconds, in rising order."""
+    taken: list[float] = []
+    entries = [decision(call) for call in range(waiting * 50)]
+    stop = time.perf_counter() + seconds
+
+    async def caller(own: list[Entry]) -> None:
+        while time.perf_counter() < stop:
+            fresh = own.pop() if own else decision(len(taken))
+            started = time.perf_counter()
+            await writer.append(fresh)
+            taken.append((time.perf_counter() - started) * 1e6)
+
+    async with Writer(path, keys) as writer:
+        started = time.perf_counter()
+        await asyncio.gather(*(caller(entries[place::waiting]) for place in range(waiting)))
+        elapsed = time.perf_counter() - started
+    return len(taken) / elapsed, sorted(taken)
+
+
+def repeated(action: Callable[[], object], seconds: float) -> tuple[float, list[float]]:
+    """Times a second that something can be done one after another, and how long each took in microseconds."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    while (started := time.perf_counter()) < began + seconds:
+        action()
+        taken.append((time.perf_counter() - started) * 1e6)
+    return len(taken) / (time.perf_counter() - began), sorted(taken)
+
+
+def bare_commits(directory: Path, bodies: list[bytes], seconds: float) -> tuple[float, list[float]]:
+    """SQLite alone: the same bytes in one table without an index, `synchronous=FULL`, so many a commit."""
+    with closing(sqlite3.connect(directory / "bare.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("CREATE TABLE entry (seq INTEGER PRIMARY KEY, body BLOB)")
+
+        def commit() -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany("INSERT INTO entry (body) VALUES (?)", [(body,) for body in bodies])
+            connection.execute("COMMIT")
+
+        rate, taken = repeated(commit, seconds)
+    return rate * len(bodies), taken
+
+
+def bare_writes(directory: Path, bodies: list[bytes], seconds: float) -> tuple[float, list[float]]:
+    """`write` and `fdatasync` of the same bytes to a growing file, so many a sync."""
+    whole = b"".join(bodies)
+    descriptor = os.open(directory / "bare", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write() -> None:
+        os.write(descriptor, whole)
+        os.fdatasync(descriptor)
+
+    try:
+        rate, taken = repeated(write, seconds)
+    finally:
+        os.close(descriptor)
+    return rate * len(bodies), taken
+
+
+def append_table(directory: Path, seconds: float) -> str:
+    """Appends a second, beside what the disk and SQLite alone can do."""
+    body = decision(0).body
+    rows = []
+    for waiting in WAITING:
+        with tempfile.TemporaryDirectory(dir=directory) as place:
+            path, keys = new_log(Path(place))
+            batch = [body] * min(waiting, MAX_BATCH)
+            rate, taken = uvloop.run(appended(path, keys, waiting, seconds))
+            rows.append(_row(f"Vaglio, {waiting} waiting", rate, taken))
+            rows.append(_row(f"bare SQLite, {len(batch)} a commit", *bare_commits(Path(place), batch, seconds)))
+            rows.append(_row(f"write + fdatasync, {len(batch)} a sync", *bare_writes(Path(place), batch, seconds)))
+    return table(["appends, durable", "a second", "p50 µs", "p99 µs"], rows)
+
+
+def _row(name: str, rate: float, taken: list[float]) -> list[str]:
+    return [name, f"{rate:,.0f}", f"{percentile(taken, 50):,.0f}", f"{percentile(taken, 99):,.0f}"]
+
+
+def large_table(directory: Path, entries: int) -> str:
+    """Verifying and proving a large log."""
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        path, keys = new_log(Path(place))
+        some = _fill(path, keys, entries)
+        started = time.perf_counter()
+        with Sealer(path, keys) as sealer:
+            sealer.step(now=True)
+        sealed = time.perf_counter() - started
+        rows = [["seal", f"{entries / sealed:,.0f} entries/s"]]
+        for name, used in (("verify, public key only", None), ("verify, side table opened", keys)):
+            started = time.perf_counter()
+            found = verify_log(path, keys.verifier, keys=used)
+            elapsed = time.perf_counter() - started
+            if not found.intact:
+                raise SystemExit(f"the log does not verify: {found.damages[0].detail}")
+            rows.append([name, f"{found.entries / elapsed:,.0f} entries/s"])
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        rows.append(["memory of verify", f"{own:,.0f} MiB, {children:,.0f} MiB the largest worker"])
+        ids = iter(some * 100)
+        _, taken = repeated(lambda: prove(path, next(ids)), 2.0)
+        rows.append(["prove, file opened each time", f"p50 {percentile(taken, 50) / 1000:.2f} ms"])
+        raw = prove(path, some[0]).raw
+        _, taken = repeated(lambda: verify_proof(raw, keys.verifier), 1.0)
+        rows.append(["check a proof", f"p50 {percentile(taken, 50) / 1000:.2f} ms"])
+        size = path.stat().st_size / entries
+        rows.append(["size of audit.db", f"{size:,.0f} bytes an entry"])
+    return table([f"a log of {entries:,} entries", "figure"], rows)
+
+
+def _fill(path: Path, keys: Keys, entries: int) -> list[str]:
+    """Fill a log with calls; a thousand of the ids. The filling is not what is measured, nor is it durable."""
+    some: list[str] = []
+    with Log(path, keys) as log:
+        log._connection.execute("PRAGMA synchronous = OFF")  # noqa: SLF001 - see above
+        log._connection.execute("PRAGMA wal_autocheckpoint = 4000")  # noqa: SLF001 - the same
+        batch: list[Entry] = []
+        for place, entry in enumerate(calls(entries)):
+            batch.append(entry)
+            if place % max(1, entries // 1000) == 0:
+                some.append(entry.id)
+            if len(batch) == MAX_BATCH:
+                log.commit([prepare(keys, one) for one in batch])
+                batch.clear()
+    return some
+
+
+def turns_table(directory: Path, seconds: float) -> str:
+    """What a steady writer waits beside three that append as fast as they can."""
+    rows = []
+    for others in (0, 1, 3):
+        with tempfile.TemporaryDirectory(dir=directory) as place:
+            new_log(Path(place))
+            started = [
+                subprocess.Popen(
+                    [sys.executable, _APPENDER, place, mode, str(seconds)], stdout=subprocess.PIPE, text=True
+                )
+                for mode in ["hot", *["tight"] * others]
+            ]
+            outputs = [process.communicate()[0].splitlines() for process in started]
+            waits = sorted(float(line.split()[2]) for line in outputs[0])
+            greedy = sum(map(len, outputs[1:])) / seconds
+            row = [f"{others} greedy writers", f"{greedy:,.0f}"]
+            rows.append([*row, f"{percentile(waits, 50):.2f}", f"{percentile(waits, 99):.2f}", f"{waits[-1]:.2f}"])
+    head = ["100 appends a second beside", "their appends a second", "p50 ms", "p99 ms", "longest ms"]
+    return table(head, rows)
+
+
+def main() -> None:
+    """Print the tables."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--entries", type=int, default=1_000_000)
+    arguments.add_argument("--seconds", type=float, default=3.0)
+    arguments.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
+    given = arguments.parse_args()
+    free = shutil.disk_usage(given.directory).free
+    if free < given.entries * 2500:
+        raise SystemExit(f"{given.directory}: {free >> 30} GiB free, {given.entries * 2500 >> 30} GiB are needed")
+    print(machine_line(), end="\n\n")
+    print(append_table(given.directory, given.seconds), end="\n\n", flush=True)
+    print(turns_table(given.directory, given.seconds), end="\n\n", flush=True)
+    print(large_table(given.directory, given.entries), flush=True)
+
+
+if __name__ == "__main__":
+    main()
