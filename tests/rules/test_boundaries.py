@@ -7,17 +7,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.rules.case_files import question
-from vaglio.rules import Rulebooks, load
+from vaglio.rules import Rulebooks
 
 SECOND = timedelta(seconds=1)
 ROME = ZoneInfo("Europe/Rome")
 PARIS = ZoneInfo("Europe/Paris")
 NEW_YORK = ZoneInfo("America/New_York")
-
-
-@pytest.fixture(scope="module")
-def rulebooks() -> Rulebooks:
-    return load()
 
 
 def at(text: str, zone: ZoneInfo = ROME) -> datetime:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.rules.case_files import Case, cases, question
 from vaglio.model import FindingOutcome, Verdict
-from vaglio.rules import Rulebooks, load
+from vaglio.rules import Rulebooks
 
 ALLOWS = {
     "EMERGENCY_NUMBER",
@@ -19,11 +19,6 @@ ALLOWS = {
     "REQUESTED_CALL",
     "MONITOR_ONLY",
 }
-
-
-@pytest.fixture(scope="module")
-def rulebooks() -> Rulebooks:
-    return load()
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda case: f"{case.name}: {case.says}")

@@ -7,10 +7,8 @@ import pytest
 
 from vaglio.model import Campaign, Contact, DialMode, Purpose
 from vaglio.numbers import Number, country_zones, parse_e164
-from vaglio.rules import load
+from vaglio.rules import Rulebooks
 from vaglio.rules.jurisdiction import campaign_zones, main_zones, place_of, regions, states
-
-RULEBOOKS = load()
 
 
 def number(text: str) -> Number:
@@ -56,31 +54,31 @@ REGIONS = [
 
 
 @pytest.mark.parametrize(("text", "expected"), REGIONS)
-def test_region_to_rulebook(text: str, expected: str | None) -> None:
+def test_region_to_rulebook(text: str, expected: str | None, rulebooks: Rulebooks) -> None:
     """A number is judged by the rulebook that the table names for its region."""
     assert number(text).e164 is not None
-    assert RULEBOOKS.jurisdiction_of(number(text), None, None) == expected
+    assert rulebooks.jurisdiction_of(number(text), None, None) == expected
 
 
-def test_every_region_names_a_rulebook() -> None:
+def test_every_region_names_a_rulebook(rulebooks: Rulebooks) -> None:
     """The table names only rulebooks that there are, and every rulebook's own country."""
-    assert {region.rulebook for region in regions().values()} == set(RULEBOOKS.books)
-    assert {code.upper() for code in RULEBOOKS.books} <= set(regions())
+    assert {region.rulebook for region in regions().values()} == set(rulebooks.books)
+    assert {code.upper() for code in rulebooks.books} <= set(regions())
 
 
-def test_fallback_of_the_campaign() -> None:
+def test_fallback_of_the_campaign(rulebooks: Rulebooks) -> None:
     """A campaign's fallback holds for numbers without a rulebook, for no others, and only if there is one."""
-    assert RULEBOOKS.jurisdiction_of(number("+41446681800"), None, campaign("it")) == "it"
-    assert RULEBOOKS.jurisdiction_of(number("+33142685300"), None, campaign("it")) == "fr"
-    assert RULEBOOKS.jurisdiction_of(number("+41446681800"), None, campaign("ch")) is None
+    assert rulebooks.jurisdiction_of(number("+41446681800"), None, campaign("it")) == "it"
+    assert rulebooks.jurisdiction_of(number("+33142685300"), None, campaign("it")) == "fr"
+    assert rulebooks.jurisdiction_of(number("+41446681800"), None, campaign("ch")) is None
 
 
-def test_contact_overrides_the_number() -> None:
+def test_contact_overrides_the_number(rulebooks: Rulebooks) -> None:
     """A contact's region decides, though it has no rulebook."""
-    assert RULEBOOKS.jurisdiction_of(number("+33142685300"), contact("es"), None) == "es"
-    assert RULEBOOKS.jurisdiction_of(number("+33142685300"), contact("CH"), None) is None
-    assert RULEBOOKS.jurisdiction_of(number("+33142685300"), contact("CH"), campaign("it")) == "it"
-    assert RULEBOOKS.jurisdiction_of(number("+33142685300"), contact(None), None) == "fr"
+    assert rulebooks.jurisdiction_of(number("+33142685300"), contact("es"), None) == "es"
+    assert rulebooks.jurisdiction_of(number("+33142685300"), contact("CH"), None) is None
+    assert rulebooks.jurisdiction_of(number("+33142685300"), contact("CH"), campaign("it")) == "it"
+    assert rulebooks.jurisdiction_of(number("+33142685300"), contact(None), None) == "fr"
 
 
 def test_zones_of_a_number() -> None:
@@ -145,13 +143,13 @@ def test_main_zones() -> None:
     assert names(campaign_zones("XX")) == ["UTC"]
 
 
-def test_attempts_are_asked_for_as_far_back_as_a_rule_looks() -> None:
+def test_attempts_are_asked_for_as_far_back_as_a_rule_looks(rulebooks: Rulebooks) -> None:
     """France looks back at its refusals, Italy at silent calls; a campaign that no rule looks at asks for none."""
     at = datetime(2026, 9, 16, 9, tzinfo=UTC)
     service = Campaign("c", "a", "x", Purpose.SERVICE, "telecom", DialMode.MANUAL, "FR")
     for jurisdiction, days in (("fr", 62), ("it", 60), ("gb", 30), ("de", 30)):
-        window = RULEBOOKS.attempt_window(jurisdiction, at, campaign(None))
+        window = rulebooks.attempt_window(jurisdiction, at, campaign(None))
         assert window is not None
         assert window.days == days
-    assert RULEBOOKS.attempt_window("fr", at, service) is None
-    assert RULEBOOKS.attempt_window(None, at, None) is None
+    assert rulebooks.attempt_window("fr", at, service) is None
+    assert rulebooks.attempt_window(None, at, None) is None

@@ -20,13 +20,14 @@ from vaglio.model import (
     Verdict,
 )
 from vaglio.numbers import Kind
+from vaglio.rules.families.campaign import Step
 from vaglio.rules.families.consent import NOTHING, Weighed, consent_finding, merged, weigh
 from vaglio.rules.families.register import Asked as RegisterAsked
 from vaglio.rules.families.sector import Ties
 from vaglio.rules.frame import Frame
 from vaglio.rules.grounds import ALL, CONSENT, LISTED, NO_RESTRICTION, NOT_ON_REGISTER, REQUESTED_CALL, reason_of
 from vaglio.rules.jurisdiction import campaign_zones, place_of
-from vaglio.rules.plan import Plan
+from vaglio.rules.plan import Entry, Plan
 from vaglio.rules.question import Question
 from vaglio.rules.rulebook import Asked, Rulebook
 
@@ -126,26 +127,22 @@ def _ask(question: Question, asked: Asked, findings: list[Finding]) -> tuple[Rea
     """Rows 2 to 10, in order; what an allow would name, and since when it rests on the attempts, if it does."""
     plan = asked.plan
     held = _held(question, asked)
-    for known in plan.known:
-        shut = known.gate is not None and not known.gate(question)
-        findings.append(known.skip if shut else known.step(question))
+    _steps(question, plan.known, findings)
     for ban in plan.sectors:
-        shut = ban.gate is not None and not ban.gate(question)
-        findings.append(ban.skip if shut else ban.step(question, held.ties, held.weighed))
-    for window in plan.hours:
-        shut = window.gate is not None and not window.gate(question)
-        findings.append(window.skip if shut else window.step(question))
+        if ban.gate is None or ban.gate(question):
+            findings.append(ban.step(question, held.ties, held.weighed))
+        elif ban.skip is not None:
+            findings.append(ban.skip)
+    _steps(question, plan.hours, findings)
     opens: datetime | None = None
     for cap in plan.caps:
-        if cap.gate is not None and not cap.gate(question):
+        if cap.gate is None or cap.gate(question):
+            finding, since = cap.step(question)
+            findings.append(finding)
+            opens = since if opens is None or since < opens else opens
+        elif cap.skip is not None:
             findings.append(cap.skip)
-            continue
-        finding, since = cap.step(question)
-        findings.append(finding)
-        opens = since if opens is None or since < opens else opens
-    for pause in plan.pauses:
-        shut = pause.gate is not None and not pause.gate(question)
-        findings.append(pause.skip if shut else pause.step(question))
+    _steps(question, plan.pauses, findings)
     findings += held.tied
     ground = _lawful(question, plan, held, findings)
     requests = held.ties.get(REQUESTED_CALL, ())
@@ -155,6 +152,14 @@ def _ask(question: Question, asked: Asked, findings: list[Finding]) -> tuple[Rea
     return ground, opens
 
 
+def _steps(question: Question, entries: tuple[Entry[Step], ...], findings: list[Finding]) -> None:
+    for entry in entries:
+        if entry.gate is None or entry.gate(question):
+            findings.append(entry.step(question))
+        elif entry.skip is not None:
+            findings.append(entry.skip)
+
+
 def _held(question: Question, asked: Asked) -> Held:
     """What holds for the call, before any rule rests on it."""
     ties: dict[int, tuple[Relationship, ...]] = {}
@@ -162,7 +167,7 @@ def _held(question: Question, asked: Asked) -> Held:
     mask = 0
     for entry in asked.plan.exemptions:
         if entry.gate is not None and not entry.gate(question):
-            told.append(entry.skip)
+            told += [entry.skip] if entry.skip else []
             continue
         finding, ground, holding = entry.step(question)
         told.append(finding)
@@ -189,35 +194,45 @@ def _held(question: Question, asked: Asked) -> Held:
 
 def _lawful(question: Question, plan: Plan, held: Held, findings: list[Finding]) -> Reason:
     """Rows 8 to 10; what the call would rest on, if nothing blocks it."""
-    registers, asked_any = _registers(question, plan, held)
-    findings += [one.finding for one in registers]
-    bases = []
-    common = with_bases = ALL
-    ruled = asked_any
-    for entry in plan.bases:
-        if entry.gate is not None and not entry.gate(question):
-            bases.append(entry.skip)
-            continue
-        finding, mask = entry.step(question, held.mask, held.weighed)
-        bases.append(finding)
-        with_bases &= mask
-        ruled = True
-    for one in registers:
-        common &= one.mask
-    common &= with_bases
+    registers, asked = _registers(question, plan, held)
+    bases, accepted, based = _bases(question, plan, held)
+    weighty = [one.finding for one in registers]
+    findings += weighty
+    weighty += bases
     decisive = held.weighed.reason is not None and any(
-        finding.outcome is BLOCK and finding.reason in CONSENT_FAILURES
-        for finding in (*bases, *(one.finding for one in registers))
+        finding.outcome is BLOCK and finding.reason in CONSENT_FAILURES for finding in weighty
     )
     for rule in plan.consents:
-        shut = rule.gate is not None and not rule.gate(question)
-        findings.append(rule.skip if shut else consent_finding(rule.rule, held.weighed, decisive=decisive))
+        if rule.gate is None or rule.gate(question):
+            findings.append(consent_finding(rule.rule, held.weighed, decisive=decisive))
+        elif rule.skip is not None:
+            findings.append(rule.skip)
     findings += bases
-    free = NOT_ON_REGISTER if asked_any else NO_RESTRICTION
-    if not ruled:
+    if not asked and not based:
         return Reason.NO_RESTRICTION
-    holding = held.mask | free
-    return reason_of(holding & common or holding & with_bases or free)
+    free = NOT_ON_REGISTER if asked else NO_RESTRICTION
+    holding = (held.mask | free) & accepted
+    common = holding
+    for one in registers:
+        common &= one.mask
+    return reason_of(common or holding or free)
+
+
+def _bases(question: Question, plan: Plan, held: Held) -> tuple[list[Finding], int, bool]:
+    """What each legal basis says, the grounds that satisfy all of them, and whether any was asked."""
+    findings = []
+    accepted = ALL
+    based = False
+    for entry in plan.bases:
+        if entry.gate is not None and not entry.gate(question):
+            findings += [entry.skip] if entry.skip else []
+            continue
+        finding, mask = entry.step(question, held.mask, held.weighed)
+        findings.append(finding)
+        accepted &= mask
+        based = True
+    # Where no rule asks for a directory, standing in one is no ground.
+    return findings, accepted if based else ALL & ~LISTED, based
 
 
 def _registers(question: Question, plan: Plan, held: Held) -> tuple[list[RegisterAsked], bool]:
@@ -225,11 +240,11 @@ def _registers(question: Question, plan: Plan, held: Held) -> tuple[list[Registe
     found = []
     asked = False
     for entry in plan.registers:
-        if entry.gate is not None and not entry.gate(question):
-            found.append(RegisterAsked(entry.skip, ALL, opposed=False))
-        else:
+        if entry.gate is None or entry.gate(question):
             asked = True
             found.append(entry.step(question, held.mask, held.weighed))
+        elif entry.skip is not None:
+            found.append(RegisterAsked(entry.skip, ALL, opposed=False))
     if len(found) > 1:
         found.sort(key=lambda one: not (one.opposed and one.blocks))
     return found, asked

@@ -5,8 +5,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -55,13 +57,16 @@ class Source:
     book: BookFile
 
 
-def shipped() -> dict[str, Source]:
+@lru_cache(maxsize=1)
+def shipped() -> Mapping[str, Source]:
     """The rulebooks that come with the software, by jurisdiction, and `common`."""
     directory = resources.files("vaglio.rules").joinpath(_DIRECTORY)
-    return {
-        name: read_book(f"{name}.toml", directory.joinpath(f"{name}.toml").read_bytes())
-        for name in (COMMON, *JURISDICTIONS)
-    }
+    return MappingProxyType(
+        {
+            name: read_book(f"{name}.toml", directory.joinpath(f"{name}.toml").read_bytes())
+            for name in (COMMON, *JURISDICTIONS)
+        }
+    )
 
 
 def read_file(path: Path) -> bytes:

@@ -11,7 +11,10 @@ def add_months(instant: datetime, months: int, zone: ZoneInfo) -> datetime:
 
     An instant too late for a datetime is the last one there is.
     """
-    local = instant.astimezone(zone)
+    try:
+        local = instant.astimezone(zone)
+    except OverflowError:  # at the very ends of the calendar
+        return instant
     count = local.year * 12 + local.month - 1 + months
     year, month = count // 12, count % 12 + 1
     if year > date.max.year:

@@ -46,8 +46,8 @@ class Entry(Generic[S]):
     step: S
     gate: Gate | None
     """Whether the called person is one of whom the rule is asked; `None` is always."""
-    skip: Finding
-    """What is said of a call of which the rule is not asked."""
+    skip: Finding | None
+    """What is said of a call of which the rule is not asked: nothing where it is another state's."""
     reach: timedelta
     """How far back it wants to know attempts."""
 
@@ -148,7 +148,7 @@ def _entry(rule: Rule, kind: type[P], make: Callable[[Rule, P], S]) -> Entry[S]:
     reach = timedelta(0)
     if isinstance(params, FrequencyParams | RefusalParams | SilentCallParams | ExemptionParams):
         reach = params.reach()
-    skip = not_applicable(rule, "Not asked of this call.")
+    skip = None if rule.when.subdivisions is not None else not_applicable(rule, "Not asked of this call.")
     return Entry(rule, make(rule, params), _gate(rule), skip, reach)
 
 

@@ -34,28 +34,32 @@ class Asked:
 class Period:
     """The rules in force together between two dates. Plans are made once for each sort of campaign and kept."""
 
-    __slots__ = ("_plan", "asked", "registers")
+    __slots__ = ("_plan", "_reach", "asked", "registers")
 
     def __init__(self, rules: Sequence[Rule], plan: Plan) -> None:
         ids = {rule.id for rule in rules}
         self._plan = plan.where(lambda rule: rule.id in ids)
         self.registers = _registers(rules)
         self.asked = lru_cache(maxsize=1024)(self._asked)
+        self._reach = lru_cache(maxsize=1024)(self._reach_of)
 
     def reach(self, campaign: Campaign | None) -> timedelta:
         """How far back attempts must be known for a campaign, whatever the kind of number."""
         if campaign is None:
             return self._plan.reach
-        purpose, sector, mode = campaign.purpose, campaign.sector, campaign.dial_mode
-        return self._plan.where(lambda rule: asked_of(rule.when, purpose, sector, mode, None)).reach
+        return self._reach(campaign.purpose, campaign.sector, campaign.dial_mode)
+
+    def _reach_of(self, purpose: Purpose, sector: str, dial_mode: DialMode) -> timedelta:
+        return self._plan.where(lambda rule: asked_of(rule.when, purpose, sector, dial_mode, None)).reach
 
     def _asked(self, purpose: Purpose, sector: str, dial_mode: DialMode, kind: Kind) -> Asked:
         def wanted(rule: Rule) -> bool:
             return asked_of(rule.when, purpose, sector, dial_mode, kind)
 
         plan = self._plan.where(wanted, lambda rule: rule.when.subdivisions is None)
-        gated = any(entry.gate for entry in plan.consents)
-        need = None if gated else merged((entry.rule, entry.step) for entry in plan.consents)
+        consents = [entry for entry in plan.consents if wanted(entry.rule)]
+        gated = any(entry.gate is not None for entry in consents)
+        need = None if gated else merged((entry.rule, entry.step) for entry in consents)
         return Asked(plan, need)
 
 

@@ -91,7 +91,7 @@ def load(site_file: Path | None = None, *, rulebook_file: Path | None = None) ->
     shipped one, any other file the site's. Raises InputError, naming file and key, where anything is not as it
     must be.
     """
-    sources = shipped()
+    sources = dict(shipped())
     name, data = ("", b"") if site_file is None else (str(site_file), read_file(site_file))
     if rulebook_file is not None:
         other = read_file(rulebook_file)

@@ -42,14 +42,14 @@ def basis_found(rule: Rule, params: BasisParams) -> Found:
     if params.regime is Regime.LISTED_OPT_OUT:
         mask |= LISTED
     if params.regime is Regime.OPT_OUT:
-        mask = ALL
+        mask = ALL & ~LISTED  # where nobody asks for a directory, standing in one is no ground
     free = passed(rule, "Calls are allowed where no register and no opposition stands against them.")
     listed = passed(rule, "The number is known to stand in a public directory.")
     consented = passed(rule, "A valid consent stands.")
 
     def find(_question: Question, held: int, weighed: Weighed) -> tuple[Finding, int]:
-        if mask == ALL:
-            return free, ALL
+        if params.regime is Regime.OPT_OUT:
+            return free, mask
         holding = held & mask
         if holding & waived:
             return exempt(rule, f"No consent is needed: {named(holding & waived)}."), mask

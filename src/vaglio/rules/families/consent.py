@@ -6,7 +6,7 @@ weighed once. Every rule then says in a finding of its own what it made of it.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -180,5 +180,5 @@ def void_day(status: RegisterStatus, zone: ZoneInfo) -> date | None:
     if status.consents_void_until is not None:
         return status.consents_void_until
     if status.state is _OPPOSED:
-        return (status.as_of or datetime.max.replace(tzinfo=UTC)).astimezone(zone).date()
+        return date.max if status.as_of is None else status.as_of.astimezone(zone).date()
     return None
