@@ -99,6 +99,10 @@ class Asterisk:
             raise LabError("this Asterisk is not running: start it first")
         return self._process.pid
 
+    def overlay(self, name: str, text: str) -> None:
+        """Replace a file of the example before the start; its addresses are moved as the example's are."""
+        self._extra[name] = self._moved(text)
+
     def start(self) -> None:
         """Write the configuration, start, and wait until fully booted."""
         self._write_configuration()

@@ -64,16 +64,20 @@ class Result:
 
 
 class Trunk:
-    """The carrier's side: answers each call with 200, hangs up at once, and keeps every INVITE."""
+    """The carrier's side: answers each call with 200, hangs up at once, and keeps every INVITE.
 
-    def __init__(self, port: int) -> None:
+    `scenario` makes it another one: `patient` answers and never hangs up, `busy` never answers.
+    """
+
+    def __init__(self, port: int, scenario: str = "trunk") -> None:
         self.port = port
+        self._scenario = f"{scenario}.xml"
         self._directory = tempfile.TemporaryDirectory(prefix="vaglio-trunk-")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            _command("trunk.xml", self.port, self._trace),
+            _command(self._scenario, self.port, self._trace),
             cwd=self._directory.name,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
