@@ -27,6 +27,7 @@ LAYERS: dict[str, set[str]] = {
     "presence": {"errors"},
     "stopped": set(),
     "standing_in": {"pbx", "presence"},
+    "anchoring": {*BASE, "audit", "site"},
     "readiness": {*BASE, "index", "audit", "site"},
     "rules": BASE,
     "index": BASE,
@@ -39,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
     "pbx": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "metrics"},
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
     | {"pbx", "reports", "web", "logging", "metrics", "health"}
-    | {"systemd", "presence", "stopped", "standing_in", "readiness"},
+    | {"systemd", "presence", "stopped", "standing_in", "readiness", "anchoring"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
     | {"logging", "metrics", "health"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}

@@ -84,6 +84,8 @@ class Audit(_Section):
     """Directory of the signing, search and sealing keys; outside the backups of the data."""
     checkpoint_minutes: float = Field(default=1.0, gt=0, le=60)
     """A checkpoint is signed at least this often."""
+    anchors: Path = Path("anchors")
+    """Directory in which receipts of anchors are kept, and how each stands."""
     retention_days: dict[str, int] = Field(default_factory=dict)
     """By country, lower case; how long the number behind an entry can be unsealed."""
 
@@ -159,6 +161,7 @@ class Settings(BaseSettings):
     pbxs: tuple[Pbx, ...] = Field(default=(), alias="pbx")
     registers: tuple[dict[str, Any], ...] = Field(default=(), alias="register")
     sources: tuple[dict[str, Any], ...] = Field(default=(), alias="source")
+    anchors: tuple[dict[str, Any], ...] = Field(default=(), alias="anchor")
     file: Path = Path("vaglio.toml")
     """The configuration file itself; set by `load`, not by the file."""
 

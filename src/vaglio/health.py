@@ -1,7 +1,8 @@
 """Liveness, readiness and metrics over HTTP, for a load balancer, systemd's operator and Prometheus.
 
 `/livez` answers while the event loop turns; `/readyz` answers 200 only when a verdict could be given now, else 503
-with one line a fault; `/metrics` is the Prometheus text format. GET only, one request a connection, small bounds.
+with one line a fault (what should be seen to but costs no verdict follows the 200 as lines `warning: …`);
+`/metrics` is the Prometheus text format. GET only, one request a connection, small bounds.
 """
 
 import asyncio
@@ -21,8 +22,9 @@ Faults = Callable[[], Sequence[str]]
 class Health:
     """The health listener of one process."""
 
-    def __init__(self, faults: Faults, registry: CollectorRegistry) -> None:
+    def __init__(self, faults: Faults, registry: CollectorRegistry, warnings: Faults = tuple) -> None:
         self._faults = faults
+        self._warnings = warnings
         self._registry = registry
         self._server: asyncio.Server | None = None
 
@@ -60,7 +62,8 @@ class Health:
                 faults = self._faults()
                 if faults:
                     return _http(503, _PLAIN, "".join(f"{fault}\n" for fault in faults).encode())
-                return _http(200, _PLAIN, b"ready\n")
+                warnings = "".join(f"warning: {warning}\n" for warning in self._warnings())
+                return _http(200, _PLAIN, f"ready\n{warnings}".encode())
             case b"/metrics":
                 return _http(200, CONTENT_TYPE_LATEST, generate_latest(self._registry))
             case _:

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from vaglio import __version__, config, logging, readiness, systemd
+from vaglio.anchoring import Anchored
 from vaglio.audit import EntryKind, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
 from vaglio.audit.canonical import timestamp
@@ -134,7 +135,8 @@ class Service:
             _secret(settings),
             lambda kind: self._metrics.agi_errors.labels(kind).inc(),
         )
-        self._health = Health(self.faults, self._metrics.registry)
+        self._anchored = Anchored(site, self._metrics.registry)
+        self._health = Health(self.faults, self._metrics.registry, self._anchored.warnings)
         await self._follow_campaigns()
         warm(settings.rules.emergency_regions)
         for number in _SAMPLES:
@@ -182,6 +184,7 @@ class Service:
         health = settings.standby.health if self._standby else settings.health.listen
         await _bind(self._health.start, health, "standby.health" if self._standby else "health.listen")
         self._watches.start()
+        self._anchored.start()
         self._ready = True
         self._log.info("ready", port=self._server.port, version=__version__, standby=self._standby)
         systemd.notify("READY=1")
@@ -241,6 +244,7 @@ class Service:
     def _sealed(self, done: Sealed) -> None:
         if done.checkpoint is not None:
             self._log.debug("checkpoint signed", size=done.size)
+            self._anchored.offer(done.checkpoint)
 
     def _not_sealed(self, error: VaglioError) -> None:
         if isinstance(error, InconsistentLog):
@@ -265,6 +269,7 @@ class Service:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._anchored.stop()
 
     def _hang_up_heard(self) -> None:
         self._reloading = asyncio.get_running_loop().create_task(self._reload())
@@ -280,6 +285,7 @@ class Service:
                 make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks, standby=self._standby))
             )
             await self._watches.reload(site.settings)
+            await self._anchored.reload(site)
         except VaglioError as error:
             self._log.error("configuration not loaded; the old one stays", error=str(error))
             return

@@ -8,6 +8,7 @@ from pathlib import Path
 from vaglio import config
 from vaglio.audit import Keys, Writer, create_log
 from vaglio.audit import Reader as LogReader
+from vaglio.audit.anchors import Anchor, load_anchors
 from vaglio.changes import Changes
 from vaglio.clock import now
 from vaglio.config import Settings
@@ -67,6 +68,19 @@ class Site:
             ConfigError: when they cannot be used.
         """
         return Keys.load(self.settings.path(self.settings.audit.keys))
+
+    @property
+    def anchors_directory(self) -> Path:
+        """Where receipts of anchors are kept, and how each stands."""
+        return self.settings.path(self.settings.audit.anchors)
+
+    def anchors(self) -> tuple[Anchor, ...]:
+        """Where checkpoints go.
+
+        Raises:
+            ConfigError: naming anchor and key.
+        """
+        return load_anchors(self.settings.anchors, self.settings.file.parent)
 
     def rulebooks(self, tried: Path | None = None) -> Rulebooks:
         """The law in force here; with a file to try, that in place of the rulebook or site file it stands for.

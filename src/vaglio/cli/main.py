@@ -24,6 +24,7 @@ GROUPS = (
     "auditing",
     "proving",
     "syncing",
+    "anchors",
     "settling",
     "subjects",
     "dialplan",
