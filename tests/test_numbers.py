@@ -42,6 +42,13 @@ REGIONS = [
     "MX",
 ]
 TYPES = [0, 1, 2, 3, 4, 5, 6, 7]
+EVERYWHERE = [
+    phonenumbers.format_number(number, PhoneNumberFormat.E164)[1:]
+    for region in sorted(phonenumbers.SUPPORTED_REGIONS)
+    for number_type in range(11)
+    if (number := phonenumbers.example_number_for_type(region, number_type)) is not None
+]
+"""An example of every type in every region, calling code first."""
 DIALLABLE = st.text(alphabet="0123456789+ -.()", max_size=64)
 
 
@@ -380,3 +387,22 @@ def test_without_a_time_zone_database_the_service_says_so_at_start() -> None:
         zoneinfo.reset_tzpath()
         zone_table.cache_clear()
         country_zones.cache_clear()
+
+
+@given(
+    st.sampled_from(range(len(EVERYWHERE))),
+    st.lists(st.tuples(st.integers(0, 14), st.sampled_from("0123456789")), max_size=4),
+    st.sampled_from(["", "0", "7", "10"]),
+)
+def test_the_usual_way_reads_what_libphonenumber_reads(
+    sample: int, changes: list[tuple[int, str]], more: str
+) -> None:
+    """Numbers of all types and countries, and others near them, come out the same by pattern and by library."""
+    digits = list(EVERYWHERE[sample])
+    for place, digit in changes:
+        digits[place % len(digits)] = digit
+    text = "".join(digits) + more
+    number = parse_e164(f"+{text}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vaglio.numbers.dialled.usual", lambda *_: None)
+        assert parse_e164(f"+{text}") == number

@@ -85,11 +85,14 @@ class Screener:
             StoreError: when the index or the log cannot be read.
         """
         started = perf_counter_ns()
-        campaign = self.index.campaign(campaign_id)
-        number = self._number(dialled, campaign)
-        region = campaign.region if campaign else _NO_REGION
-        call = Call(number, campaign_id, _caller_id(caller_id, region), at or self.clock(), pbx, uniqueid)
-        facts = self._facts(call, campaign, dated=at)
+        while True:
+            campaign = self.index.campaign_last_read(campaign_id)
+            number = self._number(dialled, campaign)
+            region = campaign.region if campaign else _NO_REGION
+            call = Call(number, campaign_id, _caller_id(caller_id, region), at or self.clock(), pbx, uniqueid)
+            facts = self._facts(call, campaign, dated=at)
+            if self.index.campaign_last_read(campaign_id) is campaign:
+                break  # else the campaigns changed, which reading the facts has shown
         known = perf_counter_ns()
         decision = self.rulebooks.evaluate(call, campaign, facts)
         return Judgement(call, facts, decision, (known - started) // 1000, (perf_counter_ns() - known) // 1000)

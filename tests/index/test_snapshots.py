@@ -110,7 +110,7 @@ async def test_changes_lead_to_the_same_set_as_the_full_list(
     file = write(tmp_path, "us-2026-11-10-2026-11-20.txt", changes)
     done = await import_list(store, definition("us-dnc"), file, entry=6, change=True, now=NOW)
     assert done.entries == len((before - gone) | fresh)
-    reader.facts(parse_e164("+393471234567"), campaign, ())
+    reader.facts(parse_e164("+393471234567"), campaign, ("us-dnc",))
     found = {
         number
         for number in before | fresh

@@ -40,7 +40,7 @@ _END_OF_TIME: Final = 2**62
 
 _GENERATION: Final = "SELECT value, campaigns, registers FROM generation"
 _FOOTPRINT: Final = """
-SELECT value, registers,
+SELECT value, campaigns, registers,
     EXISTS (SELECT 1 FROM opposition WHERE number = ?1),
     EXISTS (SELECT 1 FROM consent WHERE number = ?1),
     EXISTS (SELECT 1 FROM relationship WHERE number = ?1),
@@ -126,6 +126,10 @@ class Reader:
         self._refresh()
         return tuple(self._campaigns.values())
 
+    def campaign_last_read(self, campaign_id: str) -> Campaign | None:
+        """A campaign as it stood when campaigns were last read; `facts` reads them again when they changed."""
+        return self._campaigns.get(campaign_id)
+
     def controller(self, controller_id: str) -> Controller | None:
         """A controller as it stands now."""
         self._refresh()
@@ -147,6 +151,11 @@ class Reader:
         key = number.key
         until = _END_OF_TIME if at is None else to_micros(at)
         try:
+            if not registers:
+                generation, campaigns, _, *known = self._db.execute(_FOOTPRINT, (key,)).fetchone()
+                if not any(known):
+                    self._follow_campaigns(campaigns)
+                    return Facts(generation=generation, campaign=campaign)
             self._db.execute("BEGIN")
             try:
                 return self._facts(key, campaign, registers, until)
@@ -157,7 +166,10 @@ class Reader:
 
     def _facts(self, key: int, campaign: Campaign, registers: Sequence[str], until: int) -> Facts:
         execute = self._db.execute
-        generation, version, opposed, consented, related, known = execute(_FOOTPRINT, (key,)).fetchone()
+        generation, campaigns, version, *footprint = execute(_FOOTPRINT, (key,)).fetchone()
+        opposed, consented, related, known = footprint
+        if campaigns != self._campaigns_as_of:
+            self._load_campaigns(campaigns)
         if version != self._registers_as_of:
             self._snapshots = active_snapshots(self._db)
             self._registers_as_of = version
@@ -243,20 +255,26 @@ class Reader:
         """The generation; controllers and campaigns are read again when they changed since the last time."""
         try:
             generation, campaigns, _ = self._db.execute(_GENERATION).fetchone()
-            if campaigns != self._campaigns_as_of:
-                self._read_campaigns()
+            self._follow_campaigns(campaigns)
         except (sqlite3.Error, TypeError) as error:
             raise self._unreadable(error) from error
         return int(generation)
 
-    def _read_campaigns(self) -> None:
+    def _follow_campaigns(self, version: int) -> None:
+        """Read controllers and campaigns again, in a transaction of its own, when they changed."""
+        if version == self._campaigns_as_of:
+            return
         self._db.execute("BEGIN")
         try:
-            _, self._campaigns_as_of, _ = self._db.execute(_GENERATION).fetchone()
-            controllers = self._db.execute("SELECT id, name FROM controller ORDER BY id").fetchall()
-            definitions = self._db.execute("SELECT id, definition FROM campaign ORDER BY id").fetchall()
+            _, version, _ = self._db.execute(_GENERATION).fetchone()
+            self._load_campaigns(version)
         finally:
             self._db.execute("COMMIT")
+
+    def _load_campaigns(self, version: int) -> None:
+        controllers = self._db.execute("SELECT id, name FROM controller ORDER BY id").fetchall()
+        definitions = self._db.execute("SELECT id, definition FROM campaign ORDER BY id").fetchall()
+        self._campaigns_as_of = version
         self._controllers = {name: Controller(name, title) for name, title in controllers}
         try:
             self._campaigns = {name: campaign_of(definition) for name, definition in definitions}

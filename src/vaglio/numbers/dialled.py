@@ -20,6 +20,7 @@ from phonenumbers import (
 
 from vaglio.numbers.emergency import known_region
 from vaglio.numbers.number import Kind, Number, Problem
+from vaglio.numbers.usual import usual
 from vaglio.numbers.zones import country_zones, zone_table, zones_of_number
 
 MAX_TEXT: Final = 32
@@ -166,6 +167,9 @@ def _dialled_from(region: str, digits: str) -> Number:
 
 
 def _international(e164_digits: str, digits: str) -> Number:
+    known = usual(e164_digits, digits, _KINDS)
+    if known is not None:
+        return known
     parsed = _parsed(f"+{e164_digits}", None)
     return _invalid(digits, parsed) if isinstance(parsed, Problem) else _described(parsed, digits)
 
