@@ -1,77 +1,26 @@
 """The adapter against a scripted manager interface: every way in which the line or the peer can be bad."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
+from lab.scripted_ami import Peer, scripted
 from vaglio.pbx.ami import Account, Ami, AmiState, Pace
 from vaglio.pbx.amiwire import AmiError
 from vaglio.pbx.events import Event, Told, pass_of
 
+TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 QUICK = Pace(connect=1, answer=0.3, ping_every=0.1, first_retry=0.02, longest_retry=0.05, refused_retry=30)
-BANNER = b"Asterisk Call Manager/7.0.3\r\n"
-
-
-class Peer:
-    """A manager interface that answers logins and pings, and does else what a test makes it do."""
-
-    def __init__(self) -> None:
-        self.port = 0
-        self.password = "s3cret"
-        self.deaf = False
-        self.actions: list[dict[str, str]] = []
-        self.raw: list[bytes] = []
-        self.writers: list[asyncio.StreamWriter] = []
-        self.answer: Callable[[dict[str, str]], bytes | None] = self._success
-
-    def _success(self, action: dict[str, str]) -> bytes:
-        return f"Response: Success\r\nActionID: {action['ActionID']}\r\nMessage: done\r\n\r\n".encode()
-
-    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.writers.append(writer)
-        writer.write(BANNER)
-        try:
-            while block := await reader.readuntil(b"\r\n\r\n"):
-                self.raw.append(block)
-                lines = block.decode().strip().split("\r\n")
-                action = dict(line.split(": ", 1) for line in lines)
-                self.actions.append(action)
-                if self.deaf:
-                    continue
-                if action["Action"] == "Login" and action["Secret"] != self.password:
-                    text = f"Response: Error\r\nActionID: {action['ActionID']}\r\nMessage: Authentication failed"
-                    writer.write(f"{text}\r\n\r\n".encode())
-                    break
-                if answer := self.answer(action):
-                    writer.write(answer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-    def count(self, action: str) -> int:
-        return sum(one["Action"] == action for one in self.actions)
-
-    def say(self, text: str | bytes) -> None:
-        self.writers[-1].write(text.encode() if isinstance(text, str) else text)
-
-    def drop(self) -> None:
-        self.writers[-1].transport.abort()
-
-
-@asynccontextmanager
-async def scripted() -> AsyncIterator[Peer]:
-    peer = Peer()
-    server = await asyncio.start_server(peer.talk, "127.0.0.1", 0)
-    peer.port = server.sockets[0].getsockname()[1]
-    try:
-        yield peer
-    finally:
-        server.close()
-        for writer in peer.writers:
-            writer.transport.abort()
 
 
 @pytest.fixture
@@ -178,7 +127,7 @@ async def test_a_lost_connection_is_taken_up_again(ami: Ami, peer: Peer, heard: 
 async def test_an_unanswered_action_fails_and_is_never_sent_again(ami: Ami, peer: Peer) -> None:
     """A hang-up that was on its way when the line broke must not hit another call later."""
     await up(ami)
-    peer.answer = lambda action: None if action["Action"] == "Hangup" else peer._success(action)
+    peer.answer = lambda action: None if action["Action"] == "Hangup" else peer.success(action)
     asked = asyncio.ensure_future(ami.act("Hangup", Channel="PJSIP/trunk-1"))
     await until(lambda: peer.count("Hangup") == 1)
     peer.drop()
@@ -193,7 +142,7 @@ async def test_an_unanswered_action_fails_and_is_never_sent_again(ami: Ami, peer
 async def test_an_answer_that_never_comes_is_not_waited_for(ami: Ami, peer: Peer) -> None:
     """Every action has its own time limit, and leaves nothing behind."""
     await up(ami)
-    peer.answer = lambda action: None if action["Action"] == "Hangup" else peer._success(action)
+    peer.answer = lambda action: None if action["Action"] == "Hangup" else peer.success(action)
     with pytest.raises(AmiError, match="within"):
         await ami.act("Hangup", Channel="PJSIP/trunk-1")
     assert ami._wire is not None
@@ -320,3 +269,55 @@ def test_a_pass_is_read_as_the_gate_writes_it_or_not_at_all(text: str, kind: str
     """A cut or invented pass is none."""
     found = pass_of(text)
     assert (found.kind if found else None) == kind
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pbx")])
+    present = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(present - timedelta(days=1))
+        .not_valid_after(present + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = folder / "pbx.pem", folder / "pbx.key"
+    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return pem, private
+
+
+async def test_over_tls_only_a_trusted_pbx_learns_the_secret(tmp_path: Path, heard: list[Event]) -> None:
+    """With the right authority the login works; without it nothing is sent."""
+    pem, private = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    async with scripted(context) as peer:
+        for trusted in (TRUSTS_NOBODY, ssl.create_default_context(cafile=pem)):
+            ami = Ami(
+                Account("milan", "127.0.0.1", peer.port, "guard", "s3cret", trusted), heard.append, pace=QUICK
+            )
+            ami.start()
+            if trusted is TRUSTS_NOBODY:
+                await asyncio.sleep(0.2)
+                assert (ami.state, peer.actions) == (AmiState.DOWN, [])
+            else:
+                await until(partial(is_up, ami))
+            await ami.close()
+
+
+def is_up(ami: Ami) -> bool:
+    return ami.state is AmiState.UP

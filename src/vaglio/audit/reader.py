@@ -38,7 +38,7 @@ _FAILOPEN = """
       AND CAST(body AS TEXT) ->> '$.pbx' = ? AND at = ? AND CAST(body AS TEXT) ->> '$.number.last3' = ?"""
 _FAILOPENS = """
     SELECT seq, id, kind, at, body FROM entry WHERE kind = 'failopen' AND CAST(body AS TEXT) ->> '$.uniqueid' = ?
-      AND CAST(body AS TEXT) ->> '$.pbx' = ? ORDER BY seq DESC LIMIT 16"""
+    ORDER BY seq DESC LIMIT 16"""
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
 
@@ -137,9 +137,9 @@ class Reader:
             row = self._connection.execute(_FAILOPEN, values).fetchone()
         return row[0] if row else None
 
-    def failopens(self, pbx: str, unique_id: str) -> list[Record]:
-        """The calls the failure policy let out on that channel and that were handed over, newest first."""
-        return self._rows(_FAILOPENS, (redacted_unique_id(unique_id), redacted(pbx)))
+    def failopens(self, unique_id: str) -> list[Record]:
+        """The calls the failure policy let out on a channel of that unique id, handed over, newest first."""
+        return self._rows(_FAILOPENS, (redacted_unique_id(unique_id),))
 
     def sealed(self, name: str) -> bytes | None:
         """The sealed number behind the entry with that id; None when there is none, or it was erased."""

@@ -3,7 +3,7 @@
 Reads by key, some tens of microseconds: short enough for the event loop.
 """
 
-from collections.abc import Collection
+from dataclasses import dataclass
 
 import structlog
 
@@ -17,7 +17,15 @@ _SHORT = 6
 """Digits of the longest number that has no E.164 form."""
 
 
-def allow_in_log(screener: Screener, claim: Pass, peers: Collection[str]) -> Allow | None:
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A pass that the log bears out, and the address the question came from."""
+
+    allow: Allow
+    peer: str
+
+
+def allow_in_log(screener: Screener, claim: Pass) -> Proven | None:
     """The allow that the claimed pass names, if it stands in the log for that channel and that number."""
     if claim.kind != "allow" or not claim.decision:
         return None
@@ -25,30 +33,23 @@ def allow_in_log(screener: Screener, claim: Pass, peers: Collection[str]) -> All
         record = screener.log.show(claim.decision)
     except NotFoundError:
         return None
-    body = record.body
-    if record.kind != "decision" or body.get("verdict") != "allow":
+    if record.kind != "decision" or record.body.get("verdict") != "allow":
         return None
-    return _borne_out(screener, claim, record, peers)
+    return _borne_out(screener, claim, record)
 
 
-def failopen_in_log(screener: Screener, claim: Pass, peers: Collection[str]) -> Allow | None:
+def failopen_in_log(screener: Screener, claim: Pass) -> Proven | None:
     """The entry of the call the failure policy let out, if it was handed over by now."""
-    for peer in peers:
-        for record in screener.log.failopens(peer, claim.unique_id):
-            found = _borne_out(screener, claim, record, peers)
-            if found is not None:
-                return found
-    return None
+    records = screener.log.failopens(claim.unique_id)
+    return next((found for record in records if (found := _borne_out(screener, claim, record))), None)
 
 
-def _borne_out(screener: Screener, claim: Pass, record: Record, peers: Collection[str]) -> Allow | None:
+def _borne_out(screener: Screener, claim: Pass, record: Record) -> Proven | None:
     body = record.body
-    if body.get("uniqueid") != claim.unique_id or body.get("pbx") not in peers:
-        return None
     campaign = str(body.get("campaign") or "")
-    if not _same_number(screener, claim.digits, campaign, record):
+    if body.get("uniqueid") != claim.unique_id or not _same_number(screener, claim.digits, campaign, record):
         return None
-    return Allow(record.id, claim.unique_id, claim.digits, campaign)
+    return Proven(Allow(record.id, claim.unique_id, claim.digits, campaign), str(body.get("pbx", "")))
 
 
 def _same_number(screener: Screener, digits: str, campaign: str, record: Record) -> bool:

@@ -28,6 +28,7 @@ from vaglio.pbx.watched import WatchMetrics
 BARRED: Final = "52"
 """Hang-up cause of an unscreened leg: outgoing call barred (Q.850)."""
 
+_STRANGE = 16
 _LINKS = 20_000
 _WORK = 5_000
 """Entries being written at most; more are told as lost."""
@@ -71,6 +72,7 @@ class Watch:
         self._work: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.TimerHandle] = set()
         self._shown = True
+        self._strange: set[str] = set()
         self._log = structlog.get_logger("vaglio.guard").bind(pbx=watched.name)
         tallies = self.ami.tallies
         metrics.up.labels(watched.name).set(0)
@@ -135,8 +137,19 @@ class Watch:
         judged = judge(leg, call, self._routes.passes.of(peers, call), screener.emergency)
         if judged.standing is not Standing.UNSCREENED or claim is None:
             return judged
-        found = allow_in_log(screener, claim, peers)
-        return judged if found is None else judge(leg, call, (found,), screener.emergency)
+        found = allow_in_log(screener, claim)
+        if found is None:
+            return judged
+        self._check_address(found.peer)
+        return judge(leg, call, (found.allow,), screener.emergency)
+
+    def _check_address(self, peer: str) -> None:
+        """A verdict found by its id although nothing from this PBX's addresses was known: told once an address."""
+        if peer not in self.watched.peers and peer not in self._strange and len(self._strange) < _STRANGE:
+            self._strange.add(peer)
+            self._log.error(
+                "this PBX asks from an address it is not configured with; add it to asks_from", address=peer
+            )
 
     def _follow(self, leg: DialBegin, allow: Allow, at: float) -> None:
         campaign = self._routes.parts.screener.index.campaign(allow.campaign)
@@ -150,7 +163,7 @@ class Watch:
         def due() -> None:
             self._waiting.discard(timer)
             claim = leg.claim
-            if claim is None or failopen_in_log(self._routes.parts.screener, claim, self.watched.peers) is None:
+            if claim is None or failopen_in_log(self._routes.parts.screener, claim) is None:
                 self._unscreened(leg, judged, "let out without a record")
 
         timer = loop.call_later(self.watched.handover, due)
