@@ -281,6 +281,7 @@ class Service:
             rulebooks, emergency = await asyncio.to_thread(lambda: (site.rulebooks(), site.emergency()))
             secret = await asyncio.to_thread(_secret, site.settings)
             await asyncio.to_thread(rulebooks.warm, now())
+            site.anchors()  # whatever is wrong is wrong before the log says that it was taken over
             await self._writer.append(
                 make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks, standby=self._standby))
             )
