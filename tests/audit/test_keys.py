@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from typing import TYPE_CHECKING
 
@@ -86,3 +87,21 @@ def test_a_log_is_never_made_over_another(site: Site) -> None:
     """An existing file is refused."""
     with pytest.raises(StoreError, match="never overwritten"):
         create_log(site.path, site.keys, site.now)
+
+
+def test_a_log_that_lost_its_first_entry_is_refused(site: Site) -> None:
+    """Without it nobody knows whose keys are right."""
+    connection = sqlite3.connect(site.path)
+    connection.execute("DROP TRIGGER entry_is_never_deleted")
+    connection.execute("DELETE FROM entry")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="does not begin"):
+        site.log()
+
+
+def test_a_file_left_by_an_interrupted_creation_is_no_log(tmp_path: Path, site: Site) -> None:
+    """Nothing is ever appended to it."""
+    (tmp_path / "half.db").touch()
+    with pytest.raises(StoreError, match="not a log of Vaglio"):
+        Log(tmp_path / "half.db", site.keys)

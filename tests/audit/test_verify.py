@@ -16,6 +16,7 @@ from vaglio.audit.damage import DamageKind, Verification
 from vaglio.audit.sealing import Sealer
 from vaglio.audit.tree import kept_checkpoint
 from vaglio.audit.verify import verify_log
+from vaglio.errors import StoreError
 from vaglio.model import CallOutcome, Verdict
 
 if TYPE_CHECKING:
@@ -373,3 +374,21 @@ def test_a_body_that_is_no_entry_is_named(sealed: Site) -> None:
     tamper(sealed, "UPDATE entry SET body = x'00' WHERE seq = (SELECT max(seq) FROM entry)")
     found = verify(sealed)
     assert (found.entries, DamageKind.EDITED) in {(damage.seq, damage.kind) for damage in found.damages}
+
+
+@pytest.mark.parametrize("part", range(1, 10))
+def test_a_damaged_part_of_the_file_is_named(sealed: Site, part: int) -> None:
+    """Bytes overwritten anywhere: what cannot be read is told, or the file is refused as damaged."""
+    connection = sqlite3.connect(sealed.path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    size = sealed.path.stat().st_size
+    with sealed.path.open("r+b") as file:
+        file.seek(size * part // 10)
+        file.write(b"\xff" * 9000)
+    try:
+        found = verify_log(sealed.path, sealed.keys.verifier, keys=sealed.keys, thorough=True)
+    except StoreError as error:
+        assert "damaged" in str(error)  # noqa: PT017 - either answer is good
+    else:
+        assert not found.intact

@@ -179,13 +179,13 @@ def check_keys(connection: sqlite3.Connection, path: Path, keys: Keys) -> None:
 
     Raises:
         ConfigError: when they are another log's.
+        StoreError: when there is no such entry.
     """
-    row = connection.execute(
-        _FIRST,
-        (EntryKind.LOG_CREATED.value,),
-    ).fetchone()
+    row = connection.execute(_FIRST, (EntryKind.LOG_CREATED.value,)).fetchone()
     prints = keys.fingerprints
-    if row is not None and tuple(row) != (keys.origin, prints["search"], prints["sealing"]):
+    if row is None:
+        raise StoreError(f"{path}: does not begin with the entry that names its keys; restore a copy of it")
+    if tuple(row) != (keys.origin, prints["search"], prints["sealing"]):
         raise ConfigError(f"{keys.directory}: the keys are not those of {path}; restore the keys made with it")
 
 
@@ -194,7 +194,7 @@ def _transaction(connection: sqlite3.Connection, batch: Sequence[Pending], now: 
     try:
         taken = _admit(connection, batch, now)
         admitted = [pending for index, pending in enumerate(batch) if index not in taken]
-        numbers = iter(_insert(connection, admitted) if admitted else ())
+        numbers = iter(insert(connection, admitted) if admitted else ())
         connection.execute("COMMIT")
     except BaseException:
         with suppress(sqlite3.Error):
@@ -236,8 +236,8 @@ def _counts(pending: Pending) -> bool:
     )
 
 
-def _insert(connection: sqlite3.Connection, batch: Sequence[Pending]) -> range:
-    """Insert the rows; their sequence numbers, which follow one another: entries are never deleted."""
+def insert(connection: sqlite3.Connection, batch: Sequence[Pending]) -> range:
+    """Insert the rows in the open transaction; their sequence numbers, which follow one another."""
     values: list[object] = []
     for pending in batch:
         entry = pending.entry

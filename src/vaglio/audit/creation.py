@@ -1,12 +1,12 @@
-"""A new log: the empty file and its first entry, which names the keys that belong to it."""
+"""A new log: the file and its first entry, which names the keys that belong to it, in one transaction."""
 
 from datetime import datetime
 from pathlib import Path
 
-from vaglio.audit.commit import Log
+from vaglio.audit.commit import insert, prepare
 from vaglio.audit.entry import EntryKind, make
 from vaglio.audit.keys import Keys
-from vaglio.audit.store import create
+from vaglio.audit.store import creating
 
 
 def create_log(path: Path, keys: Keys, at: datetime) -> None:
@@ -15,7 +15,7 @@ def create_log(path: Path, keys: Keys, at: datetime) -> None:
     Raises:
         StoreError: when the file exists or cannot be made.
     """
-    create(path)
     body = {"origin": keys.origin, "vkey": keys.verifier.vkey, "fingerprints": keys.fingerprints}
-    with Log(path, keys) as log:
-        log.append(make(EntryKind.LOG_CREATED, at, body))
+    first = prepare(keys, make(EntryKind.LOG_CREATED, at, body))
+    with creating(path) as connection:
+        insert(connection, [first])

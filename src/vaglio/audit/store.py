@@ -1,9 +1,10 @@
 """audit.db as a file: made once, opened many times, refused with a reason when it is not what it must be."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -21,24 +22,28 @@ _CACHED_STATEMENTS = 512
 _TRIES, _PAUSE = 20, 0.05
 
 
-def create(path: Path) -> None:
-    """Make an empty log.
+@contextmanager
+def creating(path: Path) -> Iterator[sqlite3.Connection]:
+    """A new file with the schema in it, in a transaction that is committed when the block ends well.
+
+    What is put in there makes it a log; a file left without it by a crash is refused by whoever opens it.
 
     Raises:
         StoreError: when a file of that name exists or none can be made.
     """
-    if path.exists():
-        raise StoreError(f"{path}: exists; a log is never overwritten")
     schema = files("vaglio.audit").joinpath("schema.sql").read_text(encoding="utf-8")
-    with explained(path):
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-            connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-        finally:
-            connection.close()
-    path.chmod(0o600)
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError as error:
+        raise StoreError(f"{path}: exists; a log is never overwritten") from error
+    except OSError as error:
+        raise StoreError(f"{path}: cannot be made ({error.strerror}); correct `[audit] file`") from error
+    with explained(path), closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(f"BEGIN IMMEDIATE; PRAGMA application_id = {_APPLICATION}; {schema}")
+        yield connection
+        connection.execute("COMMIT")
 
 
 def open_writing(path: Path) -> sqlite3.Connection:

@@ -7,9 +7,10 @@ the schema. The order of trust: the key one was given, the checkpoints it signed
 
 import gc
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from vaglio.audit.removal import Removals
 from vaglio.audit.scan import Scan, Stretch, scan
 from vaglio.audit.store import explained, open_reading
 from vaglio.audit.structure import Tree, reported_damages, schema_damages
-from vaglio.audit.tree import tree_size
+from vaglio.audit.tree import SigningKey, tree_size
 
 STRETCH = 65536
 """Entries a worker takes at a time; a multiple of a tile's width."""
@@ -66,13 +67,21 @@ def verify_log(
         connection.execute("BEGIN")
         entries = int(connection.execute("SELECT ifnull(max(seq), 0) FROM entry").fetchone()[0])
         sealed = tree_size(connection)
-        damages = [*schema_damages(connection), *reported_damages(connection, thorough=thorough)]
+        damages: list[Damage] = []
         removals = Removals.told_by(connection)
         tree = Tree(connection, sealed)
-        damages += tree.damages()
-        chain = key_chain(connection, trusted, damages)
-        covered, checkpoints = check_checkpoints(connection, tree, entries, chain, damages)
-        damages += continued(tree, entries, chain, covered, [*since, *kept_outside(keys, damages)])
+        with _noted(damages):
+            damages += [*schema_damages(connection), *reported_damages(connection, thorough=thorough)]
+        with _noted(damages):
+            damages += tree.damages()
+        chain: tuple[SigningKey, ...] = ()
+        covered = checkpoints = 0
+        with _noted(damages):
+            chain = key_chain(connection, trusted, damages)
+            covered, checkpoints = check_checkpoints(connection, tree, entries, chain, damages)
+        with _noted(damages):
+            earlier = [*since, *kept_outside(keys, damages)]
+            damages += continued(tree, entries, chain, covered, earlier)
         scanned = Scan()
         for found in _scan_all(path, entries, sealed, removals, keys, processes, progress):
             scanned.numbers += found.numbers
@@ -91,6 +100,15 @@ def verify_log(
     return Verification(
         entries, sealed, covered, checkpoints, scanned.numbers, scanned.removed, tuple(sorted(set(remaining)))
     )
+
+
+@contextmanager
+def _noted(damages: list[Damage]) -> Iterator[None]:
+    """A part of the file that cannot be read is a finding, and the rest is checked all the same."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        damages.append(Damage(0, DamageKind.UNREADABLE, f"a part of the file cannot be read: {error}"))
 
 
 def _scan_all(
