@@ -307,3 +307,22 @@ async def test_an_import_killed_at_any_instant_answers_as_before_or_after(
         assert opposed_of(index_file) == wanted
         current = target
     assert killed >= 5
+
+
+@pytest.mark.parametrize("amount", [1, 479, 480, 481, 2000, 4096, 4097, 30_000])
+async def test_a_shard_of_any_density_answers_for_each_of_its_numbers(
+    store: Store, reader: Reader, campaign: Campaign, tmp_path: Path, amount: int
+) -> None:
+    """However many rows a shard has: every number on the list is opposed, gaps and both ends beyond are clear."""
+    chance = random.Random(amount)  # noqa: S311 - test data
+    start = 393_400_000_000 // 65_536 * 65_536
+    chosen = sorted(chance.sample(range(start, start + 65_536), amount))
+    await load(store, write(tmp_path, "own-2026-11-10.txt", [f"+{number}" for number in chosen]))
+    status(reader, campaign, "own", "+393471234567")
+    asked = [*chosen[:: max(1, amount // 700)], chosen[-1], *range(start - 2, start + 65_538, 97)]
+    listed = set(chosen)
+    for number in asked:
+        opposed = reader._status("own", number, "", 2**62).state is RegisterState.OPPOSED
+        assert opposed == (number in listed)
+    rows = await store.rows("SELECT max(length(numbers)), count(*) FROM register_shard")
+    assert rows[0][0] <= 990 or amount > 4096

@@ -27,7 +27,7 @@ from vaglio.index.definitions import NumberForm, RegisterDefinition, RegisterKin
 from vaglio.index.digits import Numbers
 from vaglio.index.imports import next_size
 from vaglio.index.instants import to_micros
-from vaglio.index.shardwriting import shards_of
+from vaglio.index.shardwriting import WHOLE, shards_of
 from vaglio.index.store import Store
 
 _LONGEST: Final = 15
@@ -104,7 +104,7 @@ async def request(
     described = orjson.dumps([{"file": one.file, "sha256": one.sha256, "numbers": one.numbers} for one in files])
     async with store.change(entry, done=False) as db:
         await db.execute(_REGISTER, (register.name,))
-    shards = ((batch, name, packed) for name, packed, _ in shards_of(numbers))
+    shards = ((batch, name, packed) for name, _, packed, _ in shards_of(numbers, WHOLE))
     size = _FIRST_CHUNK
     while chunk := list(islice(shards, size)):
         async with store.change(entry, done=False) as db:

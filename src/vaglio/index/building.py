@@ -33,7 +33,7 @@ INSERT INTO register_snapshot
     (register, state, as_of, loaded_at, coverage, file_name, file_sha256, base, forced, entry)
 VALUES (?, 'building', ?, ?, ?, ?, ?, ?, ?, ?)
 """
-_SHARD: Final = "INSERT INTO register_shard (snapshot, shard, numbers) VALUES (?, ?, ?)"
+_SHARD: Final = "INSERT INTO register_shard (snapshot, shard, first, numbers) VALUES (?, ?, ?, ?)"
 _RETIRE: Final = "UPDATE register_snapshot SET state = 'retired' WHERE register = ? AND state = 'active'"
 _ACTIVATE: Final = """
 UPDATE register_snapshot SET state = 'active', entries = ?, shards = ?, checksum = ? WHERE id = ?
@@ -47,12 +47,15 @@ SELECT id, state FROM register_snapshot WHERE state = 'building' OR
     (state = 'retired' AND EXISTS (SELECT 1 FROM register_shard WHERE snapshot = id))
 """
 _CLEAR: Final = """
-DELETE FROM register_shard WHERE snapshot = ?1 AND shard IN
-    (SELECT shard FROM register_shard WHERE snapshot = ?1 ORDER BY shard LIMIT ?2)
+DELETE FROM register_shard WHERE snapshot = ?1 AND shard <= coalesce(
+    (SELECT shard FROM register_shard WHERE snapshot = ?1 ORDER BY shard, first LIMIT 1 OFFSET ?2),
+    9223372036854775807)
 """
-_NEXT_SHARDS: Final = """
-SELECT shard, numbers FROM register_shard WHERE snapshot = ? AND shard > ? ORDER BY shard LIMIT ?
+NEXT_SHARDS: Final = """
+SELECT shard, first, numbers FROM register_shard WHERE snapshot = ? AND (shard, first) > (?, ?)
+ORDER BY shard, first LIMIT ?
 """
+"""The rows of a snapshot after one, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +180,10 @@ def stored_shards(store: Store, snapshot: int) -> Iterator[tuple[int, bytes]]:
     """A snapshot's shards in order, read a few at a time so that no read lasts; for a worker thread."""
     connection = database.read_only(store.path)
     try:
-        last = -1
-        while rows := connection.execute(_NEXT_SHARDS, (snapshot, last, _READ_AT_ONCE)).fetchall():
-            yield from rows
-            last = rows[-1][0]
+        last = (-1, -1)
+        while rows := connection.execute(NEXT_SHARDS, (snapshot, *last, _READ_AT_ONCE)).fetchall():
+            yield from ((shard, numbers) for shard, _, numbers in rows)
+            last = rows[-1][:2]
     except sqlite3.Error as error:
         raise database.unreadable(store.path, error) from error
     finally:
@@ -202,10 +205,10 @@ async def _write(
     size = _FIRST_CHUNK
     while chunk := await asyncio.to_thread(lambda amount: list(islice(shards, amount)), size):
         async with store.change(entry, done=False) as db:
-            await db.executemany(_SHARD, [(snapshot, name, numbers) for name, numbers, _ in chunk])
+            await db.executemany(_SHARD, [(snapshot, *row[:3]) for row in chunk])
         size = next_size(len(chunk), store.turn_seconds)
-        for name, numbers, amount in chunk:
-            add_to_checksum(digest, name, numbers)
+        for name, first, numbers, amount in chunk:
+            add_to_checksum(digest, name, first, numbers)
             entries += amount
         count += len(chunk)
         if on_progress is not None:
@@ -213,7 +216,7 @@ async def _write(
     return _Written(entries, count, digest.hexdigest())
 
 
-def add_to_checksum(digest: "hashlib._Hash", shard: int, numbers: bytes) -> None:
-    """Add one shard to a snapshot's checksum: its number in eight bytes, big-endian, and its bitmap."""
-    digest.update(shard.to_bytes(8, "big"))
+def add_to_checksum(digest: "hashlib._Hash", shard: int, first: int, numbers: bytes) -> None:
+    """Add one row to a snapshot's checksum: shard in eight bytes and first in two, big-endian, and the bitmap."""
+    digest.update(shard.to_bytes(8, "big") + first.to_bytes(2, "big"))
     digest.update(numbers)

@@ -7,9 +7,8 @@ from typing import Final
 
 from vaglio.index import database
 from vaglio.index.instants import from_micros
-from vaglio.index.shards import SHARD_BITS, active_snapshots, holds
+from vaglio.index.shards import SHARD_BITS, active_snapshots, holds, listed
 
-_SHARD: Final = "SELECT numbers FROM register_shard WHERE snapshot = ? AND shard = ?"
 _VERDICTS: Final = """
 SELECT register, controller, opposed, as_of, consents_void_until, batch, entry FROM register_verdict
 WHERE number = ? ORDER BY register, controller"""
@@ -28,8 +27,7 @@ def register_lists(index: Path, number: int) -> list[dict[str, object]]:
         try:
             found: list[dict[str, object]] = []
             for name, snapshot in sorted(active_snapshots(db).items()):
-                row = db.execute(_SHARD, (snapshot.id, number >> SHARD_BITS)).fetchone()
-                if row is not None and holds(row[0], number):
+                if listed(db, snapshot.id, number):
                     dated = {"as_of": snapshot.date.isoformat(), "snapshot": snapshot.source}
                     found.append({"register": name, "state": "opposed", **dated})
         except sqlite3.Error as error:

@@ -16,7 +16,7 @@ from vaglio.index import database
 from vaglio.index.campaigns import campaign_of
 from vaglio.index.consents import SELECT_CONSENTS, SELECT_WITHDRAWALS, consents_of
 from vaglio.index.instants import from_micros, to_micros
-from vaglio.index.shards import SHARD_BITS, ActiveSnapshot, active_snapshots, holds
+from vaglio.index.shards import ActiveSnapshot, active_snapshots, listed
 from vaglio.model import (
     ANY,
     Campaign,
@@ -60,7 +60,6 @@ _CONTACT: Final = """
 SELECT directory_listed, region, subdivision, timezone, subject_type, entry FROM contact
 WHERE number = ? AND controller = ?
 """
-_SHARD: Final = "SELECT numbers FROM register_shard WHERE snapshot = ? AND shard = ?"
 _VERDICT: Final = """
 SELECT opposed, as_of, consents_void_until, batch FROM register_verdict
 WHERE number = ? AND register = ? AND controller = ?
@@ -231,8 +230,7 @@ class Reader:
             return self._verdict(register, key, controller, until)
         if snapshot.as_of > until:
             return RegisterStatus(register, RegisterState.NEVER_CHECKED, None, None)
-        row = self._db.execute(_SHARD, (snapshot.id, key >> SHARD_BITS)).fetchone()
-        if row is not None and holds(row[0], key):
+        if listed(self._db, snapshot.id, key):
             state = RegisterState.OPPOSED
         else:
             state = RegisterState.CLEAR if snapshot.covers(key) else RegisterState.NOT_COVERED

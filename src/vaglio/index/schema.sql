@@ -153,7 +153,7 @@ CREATE TABLE register (
 ) WITHOUT ROWID;
 
 -- One loaded list. `coverage`: JSON list of E.164 prefixes; a number under none of them is not covered; NULL: all are.
--- `checksum`: SHA-256 over every shard's number (8 bytes, big-endian) and bitmap, in order.
+-- `shards`: rows of it. `checksum`: SHA-256 over each row's shard (8 bytes, big-endian), first (2) and bitmap, in order.
 CREATE TABLE register_snapshot (
     id          INTEGER PRIMARY KEY,
     register    TEXT NOT NULL REFERENCES register (name),
@@ -172,12 +172,14 @@ CREATE TABLE register_snapshot (
 );
 CREATE UNIQUE INDEX one_active_snapshot ON register_snapshot (register) WHERE state = 'active';
 
--- shard = number >> 16; numbers: the low 16 bits as a Roaring bitmap in its portable serialisation.
+-- shard = number >> 16; numbers: low 16 bits as a Roaring bitmap in its portable serialisation. A shard of a few hundred
+-- to a few thousand numbers has several rows, each small enough to lie within its page; first: the row's smallest.
 CREATE TABLE register_shard (
     snapshot INTEGER NOT NULL,
     shard    INTEGER NOT NULL,
+    first    INTEGER NOT NULL,
     numbers  BLOB NOT NULL,
-    PRIMARY KEY (snapshot, shard)
+    PRIMARY KEY (snapshot, shard, first)
 ) WITHOUT ROWID;
 
 -- The newest answer of a query register, for one controller alone.

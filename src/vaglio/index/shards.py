@@ -1,4 +1,4 @@
-"""List registers in the index: numbers grouped by their high bits into Roaring bitmaps, one row a shard.
+"""List registers in the index: numbers grouped by their high bits into Roaring bitmaps, a row or a few a shard.
 
 30 million numbers take two bytes each; a look-up reads one row of a few kilobytes at any size of the list, and
 nothing is held in memory but which snapshot is active and what it covers.
@@ -18,6 +18,9 @@ from vaglio.index.instants import from_micros
 SHARD_BITS: Final = 16
 _LOW: Final = (1 << SHARD_BITS) - 1
 
+_LOOK_UP: Final = """
+SELECT numbers FROM register_shard WHERE snapshot = ? AND shard = ? AND first <= ? ORDER BY first DESC LIMIT 1
+"""
 _ACTIVE: Final = "SELECT id, register, as_of, coverage FROM register_snapshot WHERE state = 'active'"
 
 
@@ -50,6 +53,15 @@ def active_snapshots(database: sqlite3.Connection) -> dict[str, ActiveSnapshot]:
         lengths = tuple(sorted({len(prefix) for prefix in prefixes or ()}))
         found[register] = ActiveSnapshot(snapshot, as_of, from_micros(as_of), str(snapshot), prefixes, lengths)
     return found
+
+
+def listed(database: sqlite3.Connection, snapshot: int, key: int) -> bool:
+    """Whether a snapshot's list holds the number.
+
+    Raises sqlite3.Error when the index cannot be read, StoreError when the bitmap is damaged.
+    """
+    row = database.execute(_LOOK_UP, (snapshot, key >> SHARD_BITS, key & _LOW)).fetchone()
+    return row is not None and holds(row[0], key)
 
 
 def holds(numbers: bytes, key: int) -> bool:

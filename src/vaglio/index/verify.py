@@ -15,7 +15,7 @@ from pyroaring import BitMap
 
 from vaglio.errors import InputError
 from vaglio.index import database
-from vaglio.index.building import add_to_checksum
+from vaglio.index.building import NEXT_SHARDS, add_to_checksum
 from vaglio.index.campaigns import campaign_of
 from vaglio.index.shards import SHARD_BITS
 
@@ -27,9 +27,6 @@ _COUNTED: Final = (
 )  # fmt: skip
 _SNAPSHOTS: Final = """
 SELECT id, register, entries, shards, checksum FROM register_snapshot WHERE state = 'active' ORDER BY register
-"""
-_SHARDS: Final = """
-SELECT shard, numbers FROM register_shard WHERE snapshot = ? AND shard > ? ORDER BY shard LIMIT ?
 """
 _BATCHES: Final = "SELECT id, numbers FROM batch ORDER BY id"
 _BATCH_SHARDS: Final = (
@@ -107,8 +104,8 @@ def _registers(db: sqlite3.Connection, counts: dict[str, int]) -> Iterator[str]:
         digest = hashlib.sha256()
         found = number = 0
         try:
-            for shard, numbers in _rows(db, _SHARDS, snapshot):
-                add_to_checksum(digest, shard, numbers)
+            for shard, first, numbers in _shards(db, snapshot):
+                add_to_checksum(digest, shard, first, numbers)
                 found += _size(numbers)
                 number += 1
         except ValueError:
@@ -127,16 +124,23 @@ def _registers(db: sqlite3.Connection, counts: dict[str, int]) -> Iterator[str]:
 def _batches(db: sqlite3.Connection, _: dict[str, int]) -> Iterator[str]:
     for batch, numbers in db.execute(_BATCHES).fetchall():
         try:
-            found = sum(_size(packed) for _, packed in _rows(db, _BATCH_SHARDS, batch))
+            found = sum(_size(packed) for _, packed in _batch_rows(db, batch))
         except ValueError:
             found = -1
         if found != numbers:
             yield f"batch {batch}: its numbers are damaged; its answer cannot be reconciled, make a new request"
 
 
-def _rows(db: sqlite3.Connection, statement: str, key: int | str) -> Iterator[tuple[int, bytes]]:
+def _shards(db: sqlite3.Connection, snapshot: int) -> Iterator[tuple[int, int, bytes]]:
+    last = (-1, -1)
+    while rows := db.execute(NEXT_SHARDS, (snapshot, *last, _AT_ONCE)).fetchall():
+        yield from rows
+        last = rows[-1][:2]
+
+
+def _batch_rows(db: sqlite3.Connection, batch: str) -> Iterator[tuple[int, bytes]]:
     last = -1
-    while rows := db.execute(statement, (key, last, _AT_ONCE)).fetchall():
+    while rows := db.execute(_BATCH_SHARDS, (batch, last, _AT_ONCE)).fetchall():
         yield from rows
         last = rows[-1][0]
 
