@@ -85,7 +85,6 @@ def test_a_decision_is_complete(site: Site) -> None:
             "rule": "IT-COC-02",
             "outcome": "pass",
             "detail": "consent of 2026-01-03",
-            "citation": "art. 1",
             "evidence": "entry:7",
         }
     ]

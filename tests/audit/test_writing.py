@@ -27,7 +27,8 @@ from vaglio.audit import (
     removal,
     tree,
 )
-from vaglio.audit.commit import prepare
+from vaglio.audit.canonical import time_of
+from vaglio.audit.commit import clock, prepare
 from vaglio.errors import StoreError
 from vaglio.model import CallOutcome, Verdict
 
@@ -64,6 +65,34 @@ async def test_what_was_acknowledged_is_seen_by_others_at_once(site: Site) -> No
             assert reader.show(entry.id).seq == seq
             assert reader.show(str(seq)).id == entry.id
             assert reader.by_token(site.keys.token("+393401234567"))[0].id == entry.id
+
+
+async def test_patient_entries_share_a_commit(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deliveries wait a little for one another; a decision asked meanwhile does not wait for them."""
+    sizes: list[int] = []
+    true_commit = commit.Log.commit
+
+    def counted_commit(log: commit.Log, batch: list[commit.Pending]) -> list[int | AttemptTaken]:
+        sizes.append(len(batch))
+        return true_commit(log, batch)
+
+    monkeypatch.setattr(commit.Log, "commit", counted_commit)
+    async with Writer(site.path, site.keys) as writer:
+        deliveries = [delivery_entry("0" * 26, time_of(clock()), 900) for _ in range(5)]
+        waiting = asyncio.gather(*(writer.append(entry, patient=True) for entry in deliveries))
+        await asyncio.sleep(0)
+        decided = await writer.append(site.decision())
+        numbers = await waiting
+    assert sizes == [1, 5]
+    assert [decided, *numbers] == list(range(2, 8))
+
+
+async def test_closing_writes_patient_entries_too(site: Site) -> None:
+    """Who closes the writer does not lose the deliveries that still waited for company."""
+    async with Writer(site.path, site.keys) as writer:
+        waiting = asyncio.ensure_future(writer.append(site.decision(), patient=True))
+        await asyncio.sleep(0)
+    assert await waiting == 2
 
 
 async def test_closing_writes_what_waits(site: Site) -> None:

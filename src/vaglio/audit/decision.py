@@ -8,6 +8,8 @@ from vaglio.audit.entry import Entry, EntryKind, HasNumber, make
 from vaglio.audit.redact import redacted, redacted_reference, redacted_unique_id
 from vaglio.model import Call, CallOutcome, Campaign, Decision, Facts, Finding, FindingOutcome
 
+_NOT_APPLICABLE = FindingOutcome.NOT_APPLICABLE
+
 
 def decision_entry(call: Call, facts: Facts, decision: Decision, timings: Mapping[str, int]) -> Entry:
     """The complete record of one decision: the question, the facts by reference, the findings, the answer.
@@ -76,13 +78,16 @@ def _caller_id(caller_id: str | None, campaign: Campaign | None) -> str | None:
 
 
 def _finding(finding: Finding) -> dict[str, object]:
-    body: dict[str, object] = {"rule": finding.rule, "outcome": finding.outcome.value}
+    """What a rule said of this call; its citation stands in the rulebook that the entry names.
+
+    Of a rule that was not asked there is nothing to tell but that.
+    """
+    outcome = finding.outcome
+    body: dict[str, object] = {"rule": finding.rule, "outcome": outcome.value}
     if finding.reason is not None:
         body["reason"] = finding.reason.value
-    if finding.detail:
+    if finding.detail and outcome is not _NOT_APPLICABLE:
         body["detail"] = redacted(finding.detail)
-    if finding.citation and finding.outcome is not FindingOutcome.NOT_APPLICABLE:
-        body["citation"] = finding.citation
     if finding.evidence is not None:
         body["evidence"] = redacted_reference(finding.evidence)
     return body

@@ -22,6 +22,8 @@ from vaglio.errors import StoreError, VaglioError
 
 MAX_WAITING = 4096
 """Appends that may wait; beyond, they are refused at once."""
+PATIENCE = 0.05
+"""Seconds for which a patient entry may wait for others to share its commit."""
 
 _Job = tuple[Pending, asyncio.Future[int]]
 
@@ -39,6 +41,8 @@ class Writer:
         self._keys = keys
         self._now = now
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
+        self._patient: list[_Job] = []
+        """Jobs for which nobody waits in a call; the loop's alone."""
         self._thread: Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.last_seq = 0
@@ -63,6 +67,7 @@ class Writer:
         """Commit what waits, then give the file back; later appends are refused."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            self._send_patient()
             self._queue.put(None)
             await asyncio.to_thread(thread.join)
 
@@ -72,10 +77,11 @@ class Writer:
         since = self._committing_since
         return 0.0 if since is None else time.monotonic() - since
 
-    async def append(self, entry: Entry, *, claim: Claim | None = None) -> int:
+    async def append(self, entry: Entry, *, claim: Claim | None = None, patient: bool = False) -> int:
         """Append an entry; its sequence number, once it is durable.
 
-        A caller that is cancelled while it waits leaves the entry to be written all the same.
+        A `patient` entry may wait up to `PATIENCE` for a commit with others, so that no call stands behind it. A
+        caller that is cancelled while it waits leaves the entry to be written all the same.
 
         Raises:
             StoreError: it was not appended; the same call may be tried again.
@@ -83,11 +89,22 @@ class Writer:
         """
         if self._thread is None or self._loop is None:
             raise StoreError(f"{self._path}: the log is closed")
-        if self._queue.qsize() >= MAX_WAITING:
+        if self._queue.qsize() + len(self._patient) >= MAX_WAITING:
             raise StoreError(f"{self._path}: {MAX_WAITING} entries wait to be written; the disk is too slow")
         future: asyncio.Future[int] = self._loop.create_future()
-        self._queue.put((prepare(self._keys, entry, claim), future))
+        job = (prepare(self._keys, entry, claim), future)
+        if not patient:
+            self._queue.put(job)
+        else:
+            if not self._patient:
+                self._loop.call_later(PATIENCE, self._send_patient)
+            self._patient.append(job)
         return await future
+
+    def _send_patient(self) -> None:
+        for job in self._patient:
+            self._queue.put(job)
+        self._patient.clear()
 
     def _work(self, log: Log) -> None:
         """The thread: batches until told to stop."""

@@ -114,7 +114,7 @@ class Routes:
         parts = self.parts
         took = round((perf_counter() - started) * 1_000_000)
         try:
-            await parts.writer.append(delivery_entry(decision, parts.clock(), took))
+            await parts.writer.append(delivery_entry(decision, parts.clock(), took), patient=True)
         except VaglioError as error:
             self._log.error("delivery not logged", decision=decision, error=str(error))
 
