@@ -14,8 +14,9 @@ from vaglio.audit import Reader as LogReader
 from vaglio.errors import NotFoundError
 from vaglio.index.definitions import definitions
 from vaglio.index.snapshots import RegisterSummary
-from vaglio.sync.run import Loaded, Runner, RunReport, status
+from vaglio.sync.run import Loaded, Runner, RunReport
 from vaglio.sync.sources import Source
+from vaglio.sync.status import status
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HEADER = "number,controller,purpose,opposed_at\n"

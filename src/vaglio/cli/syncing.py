@@ -13,8 +13,9 @@ from vaglio.errors import VerificationError
 from vaglio.index import verify as checking
 from vaglio.index.definitions import definitions
 from vaglio.site import Site
-from vaglio.sync.run import Runner, RunReport, SourceStatus, status
+from vaglio.sync.run import Runner, RunReport
 from vaglio.sync.sources import sources
+from vaglio.sync.status import SourceStatus, status
 
 sync = typer.Typer(
     help="Sources: where registers and files of facts come from by themselves.", no_args_is_help=True

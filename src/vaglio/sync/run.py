@@ -7,10 +7,9 @@ import asyncio
 import fcntl
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,7 +21,7 @@ from vaglio.clock import now as present
 from vaglio.errors import NotFoundError, StoreError, VaglioError
 from vaglio.index.definitions import RegisterDefinition
 from vaglio.index.imports import OnProgress, import_campaigns, import_facts
-from vaglio.index.instants import from_micros, to_micros
+from vaglio.index.instants import to_micros
 from vaglio.index.records import FactKind
 from vaglio.index.rows import ImportSummary
 from vaglio.index.snapshots import RegisterSummary, import_list
@@ -32,7 +31,6 @@ from vaglio.sync.sources import CAMPAIGNS, KINDS, Source, secrets
 
 _BACKOFF: Final = 4.0
 """Each wait is so many times as long as the one before; the first is a second."""
-_LONGEST_PAUSE: Final = timedelta(hours=1)
 _CHANGES: Final[Mapping[FactKind, Change]] = {
     FactKind.OPPOSITION: Change.OPPOSITION_IMPORT,
     FactKind.CONSENT: Change.CONSENT_IMPORT,
@@ -56,7 +54,6 @@ _FAILED: Final = """
 INSERT INTO source_state (source, tried_at, succeeded_at, failures, last_error) VALUES (?1, ?2, NULL, 1, ?3)
 ON CONFLICT (source) DO UPDATE SET tried_at = ?2, failures = failures + 1, last_error = ?3
 """
-_STATES: Final = "SELECT source, tried_at, succeeded_at, failures, last_error FROM source_state"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +76,6 @@ class RunReport:
     unfinished: int
     """Files left for the next run: somebody was still writing them."""
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SourceStatus:
-    """How a source fares."""
-
-    source: str
-    kind: str
-    url: str
-    every: str
-    tried_at: datetime | None
-    succeeded_at: datetime | None
-    failures: int
-    """Since it last went well."""
-    last_error: str | None
-    due_at: datetime
-    """When to look again; after a failure sooner than `every`, and ever later up to an hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,31 +207,6 @@ class Runner:
                 await asyncio.sleep(pause)
                 pause *= _BACKOFF
         return await asyncio.to_thread(action)
-
-
-async def status(store: Store, known: Mapping[str, Source], clock: Clock = present) -> list[SourceStatus]:
-    """How every source fares, by name; also what a scheduler asks: due are those whose `due_at` has come."""
-    states: dict[str, Sequence[Any]] = {row[0]: tuple(row[1:]) for row in await store.rows(_STATES)}
-    found = []
-    for name, source in sorted(known.items()):
-        tried, succeeded, failures, error = states.get(name, (None, None, 0, None))
-        wait = source.interval
-        if failures:
-            wait = min(wait, _LONGEST_PAUSE, timedelta(minutes=1) * 2 ** min(failures - 1, 10))
-        found.append(
-            SourceStatus(
-                source=name,
-                kind=source.kind,
-                url=source.url,
-                every=source.every,
-                tried_at=None if tried is None else from_micros(tried),
-                succeeded_at=None if succeeded is None else from_micros(succeeded),
-                failures=failures,
-                last_error=error,
-                due_at=clock() if tried is None else from_micros(tried) + wait,
-            )
-        )
-    return found
 
 
 def _told(summary: ImportSummary | RegisterSummary) -> dict[str, object]:

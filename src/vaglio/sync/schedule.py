@@ -15,8 +15,8 @@ from typing import Final
 from vaglio.clock import Clock, now
 from vaglio.errors import VaglioError
 from vaglio.index.store import Store
-from vaglio.sync.run import status
 from vaglio.sync.sources import Source
+from vaglio.sync.status import status
 
 _LOOK_SECONDS: Final = 15.0
 _LONGEST_RUN_SECONDS: Final = 6 * 3600.0
