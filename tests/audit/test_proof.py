@@ -57,6 +57,16 @@ def test_the_first_covering_or_the_newest_checkpoint_is_taken(site: Site, ids: l
     newest.verify([site.keys.verifier])
 
 
+def test_a_proof_holds_under_the_old_key_and_the_new(site: Site, ids: list[str]) -> None:
+    """Of an entry from before a rotation: whoever has either public key can check it."""
+    with Sealer(site.path, site.keys, now=site.clock) as sealer:
+        renewed = sealer.rotate()
+        sealer.step(now=True)
+    raw = prove(site.path, ids[3]).raw
+    for verifier in (site.keys.verifier, renewed.verifier):
+        assert verify_proof(raw, verifier).record["id"] == ids[3]
+
+
 def test_an_entry_without_checkpoint_cannot_be_proven_yet(site: Site, ids: list[str]) -> None:
     """The message says what to do; an unknown id is not found."""
     assert ids

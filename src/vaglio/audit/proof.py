@@ -21,7 +21,7 @@ from vaglio.audit.merkle import HASH, inclusion_proof, root_from_inclusion
 from vaglio.audit.note import Verifier
 from vaglio.audit.store import explained, open_reading
 from vaglio.audit.tiles import MissingTile, fetcher
-from vaglio.audit.tree import tile_reader
+from vaglio.audit.tree import signing_keys, tile_reader
 from vaglio.errors import NotFoundError, VerificationError
 
 SUFFIX = ".tlog-proof"
@@ -94,6 +94,9 @@ class Proof:
 def prove(path: Path, entry: str, *, newest: bool = False) -> Proof:
     """The proof of the entry with that id, under the first checkpoint that covers it, or under the newest.
 
+    Checkpoints of a key that was since replaced are passed over: the first one after a change is signed by both
+    keys, so that the proof holds for whoever has either.
+
     Raises:
         NotFoundError: when there is no such entry, or no checkpoint covers it yet.
         VerificationError: when the tree lacks a part that the proof needs.
@@ -105,7 +108,8 @@ def prove(path: Path, entry: str, *, newest: bool = False) -> Proof:
         if row is None:
             raise NotFoundError(f"no entry {entry[:40]!r} in {path}; `vaglio audit tail` lists the last ones")
         seq, body = row
-        note = connection.execute(_NEWEST if newest else _COVERING, (seq,)).fetchone()
+        since = signing_keys(connection)[-1].since
+        note = connection.execute(_NEWEST if newest else _COVERING, (max(seq, since),)).fetchone()
         if note is None:
             raise NotFoundError(f"entry {entry} is not covered by a checkpoint yet; run `vaglio audit checkpoint`")
         checkpoint = Checkpoint.parse(note[0])
