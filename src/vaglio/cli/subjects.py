@@ -59,10 +59,11 @@ def report_(
 @subject.command("erase")
 def erase_(
     number: NumberArgument,
-    reason: Annotated[
-        str, typer.Option("--reason", metavar="TEXT", help="The request, such as a ticket; kept in the log.")
-    ],
     *,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", metavar="TEXT", help="The request, such as a ticket; kept in the log."),
+    ] = None,
     controller: ControllerOption = None,
     region: RegionOption = None,
     config: ConfigOption = None,
@@ -70,8 +71,10 @@ def erase_(
 ) -> None:
     """Erase what may be erased about a number; keep what must be kept, and say which and why (GDPR art. 17)."""
     site, read = Site.at(config), read_number(number, region)
-    if not reason.strip():
-        raise InputError("--reason: empty; say how the erasure was asked for, such as a ticket's number")
+    if reason is not None and not reason.strip():
+        raise InputError(
+            "--reason: empty; say how the erasure was asked for, such as a ticket's number, or leave it out"
+        )
     with IndexReader.open(site.index_file) as index:
         _known(index, controller)
     document = asyncio.run(erase_subject(site, read, reason, now(), controller)).document

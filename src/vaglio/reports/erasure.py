@@ -74,7 +74,7 @@ class SubjectErasure:
 
 
 async def erase_subject(
-    site: Site, number: Number, request: str, at: datetime, controller: str | None = None
+    site: Site, number: Number, request: str | None, at: datetime, controller: str | None = None
 ) -> SubjectErasure:
     """Erase what may be erased about a number, for one controller or for all.
 
@@ -83,7 +83,7 @@ async def erase_subject(
     Args:
         site: the installation.
         number: one with E.164.
-        request: how it was asked for; kept in the log, numbers in it masked.
+        request: how it was asked for, if told; kept in the log, numbers in it masked.
         at: now.
         controller: whose data; None is everybody's.
 
