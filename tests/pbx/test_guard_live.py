@@ -273,6 +273,24 @@ def test_an_objection_pressed_in_the_call_blocks_the_next_call(guarded: WatchedH
     assert "0 results" in guarded.pbx.asterisk.cli("database show vaglio oppose")
 
 
+def test_a_silent_service_cannot_hold_the_conversation_and_the_key_counts(
+    guarded: WatchedHouse, number: str
+) -> None:
+    """What was pressed while the service was stopped is kept, and recorded once it answers."""
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(guarded.dial, f"*25*{number}")
+        eventually(lambda: call.done() or bool(guarded.channels("Local/s@presses-the-key")))
+        assert not call.done(), call.result()
+        guarded.vaglio.send(signal.SIGSTOP)
+        try:
+            assert call.result(timeout=12).status == 200
+            assert "1 results" in guarded.pbx.asterisk.cli("database show vaglio oppose")
+        finally:
+            guarded.vaglio.send(signal.SIGCONT)
+    eventually(lambda: "0 results" in guarded.pbx.asterisk.cli("database show vaglio oppose"), 12)
+    opposed_after(guarded, number)
+
+
 def test_a_person_who_calls_back_can_object(guarded: WatchedHouse, number: str) -> None:
     """The IVR takes the key 1 and returns the entry."""
     guarded.pbx.set(CALLED_BACK=number)
