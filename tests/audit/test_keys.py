@@ -105,3 +105,16 @@ def test_a_file_left_by_an_interrupted_creation_is_no_log(tmp_path: Path, site: 
     (tmp_path / "half.db").touch()
     with pytest.raises(StoreError, match="not a log of Vaglio"):
         Log(tmp_path / "half.db", site.keys)
+
+
+def test_the_secret_keys_may_come_as_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What systemd hands over stands in for a file that is not in the directory, and goes before one that is."""
+    made = Keys.create(tmp_path / "keys", "test.example")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    for name in ("search.key", "sealing.key"):
+        (tmp_path / "keys" / name).rename(credentials / name)
+    with pytest.raises(ConfigError, match=r"search\.key: missing"):
+        Keys.load(tmp_path / "keys")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(credentials))
+    assert Keys.load(tmp_path / "keys").fingerprints == made.fingerprints

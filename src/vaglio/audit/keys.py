@@ -92,7 +92,7 @@ class Keys:
         origin = _read(directory / ORIGIN).decode("ascii", "replace").strip()
         if not _NAME.fullmatch(origin):
             raise ConfigError(f"{directory / ORIGIN}: holds no log name; restore the keys directory")
-        search, sealing = _secret(directory / SEARCH), _secret(directory / SEALING)
+        search, sealing = _secret(_place(directory, SEARCH)), _secret(_place(directory, SEALING))
         return cls(directory, origin, signing, search, sealing, AESGCM(sealing))
 
     @property
@@ -233,6 +233,13 @@ def _read(path: Path) -> bytes:
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(f"{path}: others than its owner may read it; run `chmod 600 {path}`")
     return content
+
+
+def _place(directory: Path, name: str) -> Path:
+    """Where a key that never changes is: among systemd's credentials (systemd.exec(5)), else in the directory."""
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(given, name) if given else None
+    return credential if credential is not None and credential.is_file() else directory / name
 
 
 def _secret(path: Path) -> bytes:

@@ -22,7 +22,9 @@ def write_policies(directory: Path, campaigns: Iterable[Campaign]) -> int:
     """
     wanted = {campaign.id: campaign.on_failure.value for campaign in campaigns}
     try:
-        directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if not directory.is_dir():
+            directory.mkdir(parents=True, exist_ok=True)
+            directory.chmod(0o755)  # whatever the umask: the PBX runs as another user
         present = {file.name: file for file in directory.iterdir() if file.is_file()}
         changed = 0
         for name in present.keys() - wanted.keys():

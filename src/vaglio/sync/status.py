@@ -1,4 +1,4 @@
-"""How every source fares: what `vaglio sync status` shows and the scheduler asks. Light: the service imports it."""
+"""How every source fares: what `vaglio sync status` shows and the scheduler asks. The service imports it: light."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
