@@ -392,3 +392,41 @@ def test_contract_counts_from_its_start_to_its_end(rulebooks: Rulebooks) -> None
     ):
         contract = {"kind": "contract", "sector": "telecom", "started_at": started, "ended_at": ended}
         assert reason(rulebooks, france(when, consents=[], relationships=[contract])) == expected
+
+
+def test_purchase_that_was_delivered_counts_from_its_start(rulebooks: Rulebooks) -> None:
+    """A purchase with an end, its delivery say, counts 18 months from its start like any other."""
+    bought, last = at("2024-11-20T11:00:00", NEW_YORK), at("2026-05-20T11:00:00", NEW_YORK)
+    purchase = {"kind": "purchase", "started_at": bought, "ended_at": bought + timedelta(days=3)}
+    assert reason(rulebooks, america(last - SECOND, relationships=[purchase], registers={})) == "CUSTOMER"
+    assert reason(rulebooks, america(last, relationships=[purchase], registers={})) == "REGISTER_NEVER_CHECKED"
+
+
+@pytest.mark.parametrize(
+    ("sector", "expected"), [(None, "CALLBACK"), ("telecom", "CALLBACK"), ("insurance", "NO_CONSENT")]
+)
+def test_callback_about_something_else(rulebooks: Rulebooks, sector: str | None, expected: str) -> None:
+    """A call-back that names a sector exempts calls in that sector alone."""
+    when = at("2026-05-20T11:00:00")
+    tie = {"kind": "callback", "started_at": when - timedelta(days=2), "sector": sector}
+    assert reason(rulebooks, italy(when, consents=[], relationships=[tie])) == expected
+
+
+def test_call_that_led_to_the_request_does_not_use_it_up(rulebooks: Rulebooks) -> None:
+    """A request is used up by a call after it, not by the one in which it was made."""
+    when = at("2026-05-20T11:00:00")
+    asked = when - timedelta(days=2)
+    request = [{"kind": "requested-call", "started_at": asked}]
+    for answered, expected in ((asked, "REQUESTED_CALL"), (asked + SECOND, "NO_CONSENT")):
+        attempts = [{"at": answered, "outcome": "answered"}]
+        table = italy(when, consents=[], relationships=request, attempts=attempts)
+        assert reason(rulebooks, table) == expected
+
+
+def test_opposition_without_void_date_voids_up_to_its_own_day(rulebooks: Rulebooks) -> None:
+    """A verdict that opposes and tells no void date leaves the consents of later days, counted in Rome."""
+    when = at("2026-05-20T11:00:00")
+    verdict = {"rpo": {"state": "opposed", "as_of": at("2026-05-16T00:30:00")}}
+    for given, expected in (("2026-05-16T23:59:59", "CONSENT_VOIDED"), ("2026-05-17T00:00:00", "CONSENT")):
+        table = italy(when, registers=verdict, consents=[{"given_at": at(given)}])
+        assert reason(rulebooks, table) == expected

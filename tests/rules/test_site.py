@@ -8,7 +8,8 @@ import pytest
 
 from tests.rules.case_files import question
 from vaglio.errors import InputError
-from vaglio.rules import load
+from vaglio.rules import Rule, load
+from vaglio.rules.tighten import looser
 
 Change = Callable[[str], Path]
 AT = datetime(2026, 5, 20, 10, tzinfo=UTC)
@@ -46,7 +47,12 @@ TIGHTER = [
     ("FR-FRQ-02", "params = { days = 90 }"),
     ("FR-HRS-01", 'params = { weekdays = ["10:00-12:00", "14:30-18:00"] }'),
     ("FR-HRS-01", "params = { extra_holidays = [2026-12-24] }"),
+    ("FR-HRS-01", "params = { weekdays = [] }"),
     ("FR-REG-01", "valid_to = 2030-01-01"),
+    ("FR-REG-01", "valid_to = 2026-08-10"),
+    ("CA-HRS-01", 'params = { holiday = [], calendar = "CA" }'),
+    ("CA-HRS-01", 'params = { eve = ["09:00-12:00"], calendar = "CA" }'),
+    ("IT-MUTE-04", 'params = { agent_modes = ["manual"] }'),
     ("ALL-CONSENT", "params = { max_age_days = 1000, proof_required = true }"),
     ("ALL-CLI", 'params = { required_prefixes = ["+39"], forbidden_prefixes = ["+3906"] }'),
 ]
@@ -78,6 +84,7 @@ LOOSER = [
     ("FR-HRS-01", 'params = { weekdays = ["10:00-20:00"] }', "params.weekdays"),
     ("FR-HRS-01", 'params = { holiday = ["10:00-11:00"] }', "params.holiday"),
     ("FR-HRS-01", 'params = { zone = "Europe/Paris" }', "params.zone"),
+    ("FR-HRS-01", 'params = { calendar = "DE" }', "params.calendar"),
     ("FR-BAN-01", 'unless = ["customer", "consent"]', "unless"),
     ("FR-BAN-01", "params = { same_sector = false }", "params.same_sector"),
     ("FR-CTR-01", 'params = { sector = "any" }', "params.sector"),
@@ -211,3 +218,45 @@ def test_a_broken_site_file_is_refused(site: Change, text: str, named: str) -> N
     assert named in str(caught.value)
     assert "site.toml" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def rule(before: Rule, **params: object) -> Rule:
+    return before.model_copy(update={"params": {**before.params, **params}})
+
+
+def test_the_same_rule_is_not_looser() -> None:
+    """What stays as it is, or is only named anew, is no loosening."""
+    for book in load().books.values():
+        for one in book.rules:
+            assert looser(one, one) == ()
+
+
+def test_required_prefixes() -> None:
+    """Fewer prefixes are stricter, other ones are not, and none at all asks nothing."""
+    shipped = shipped_rule("FR-CLI-01")
+    few, other = ["+33162"], ["+33162", "+3361"]
+    assert looser(shipped, rule(shipped, required_prefixes=few)) == ()
+    assert looser(shipped, rule(shipped, required_prefixes=other)) == ("params.required_prefixes",)
+    assert looser(shipped, rule(shipped, required_prefixes=[])) == ("params.required_prefixes",)
+    assert looser(rule(shipped, required_prefixes=[]), shipped) == ()
+
+
+def test_public_holidays_can_be_shut_but_not_opened() -> None:
+    """Days like others may become days without calls; opening them for other hours can't be shown to be stricter."""
+    shipped = shipped_rule("CA-HRS-01")
+    shut = rule(shipped, holiday=[], extra_holidays=["2026-07-01"])
+    assert looser(shipped, shut) == ()
+    assert looser(shipped, rule(shut, holiday=["12:00-13:00"])) == ("params.holiday",)
+    assert looser(shut, shipped) == ("params.holiday", "params.extra_holidays")
+
+
+def test_an_exemption_turned_on_is_looser() -> None:
+    """An exemption that was off loosens when it is turned on."""
+    on = shipped_rule("IT-RPO-03")
+    off = on.model_copy(update={"enabled": False})
+    assert looser(off, on) == ("enabled",)
+    assert looser(on, off) == ()
+
+
+def shipped_rule(rule_id: str) -> Rule:
+    return next(one for book in load().books.values() for one in book.rules if one.id == rule_id)
