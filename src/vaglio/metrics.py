@@ -30,7 +30,7 @@ class Metrics:
             "vaglio_agi_errors", "Conversations that ended without a verdict.", ("kind",), registry=self.registry
         )
         self.sessions = Gauge("vaglio_agi_sessions", "Conversations open now.", registry=self.registry)
-        self.log_size = Gauge("vaglio_log_size", "Entries sealed in the decision log.", registry=self.registry)
+        self.log_size = Gauge("vaglio_log_size", "Entries in the decision log.", registry=self.registry)
         self.checkpoint_age = Gauge(
             "vaglio_checkpoint_age_seconds", "Since the last signed checkpoint.", registry=self.registry
         )

@@ -1,4 +1,4 @@
-"""How every source fares: what `vaglio sync status` shows and the scheduler asks. The service imports it: light."""
+"""How every source fares: for `vaglio sync status` and the scheduler. Light, because the service imports it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
