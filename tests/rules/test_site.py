@@ -242,7 +242,7 @@ def test_required_prefixes() -> None:
 
 
 def test_public_holidays_can_be_shut_but_not_opened() -> None:
-    """Days like others may become days without calls; opening them for other hours can't be shown to be stricter."""
+    """Days like others may be shut; opening them at other hours can't be shown to be stricter."""
     shipped = shipped_rule("CA-HRS-01")
     shut = rule(shipped, holiday=[], extra_holidays=["2026-07-01"])
     assert looser(shipped, shut) == ()

@@ -67,7 +67,11 @@ def _params(before: Rule, after: Rule) -> list[str]:
 
 def _hours(key: str, old: BaseModel, new: BaseModel) -> bool:
     """Whether every second that was shut is still shut."""
-    if not isinstance(old, HoursParams) or not isinstance(new, HoursParams) or key not in _WINDOWS:
+    if not isinstance(old, HoursParams) or not isinstance(new, HoursParams):
+        return False
+    if key in {"calendar", "calendar_subdivision"}:  # more holidays, where they are shut or meant nothing before
+        return getattr(old, key) is None and not old.holiday
+    if key not in _WINDOWS:
         return False
     was: tuple[str, ...] | None = getattr(old, key)
     now: tuple[str, ...] | None = getattr(new, key)
