@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
-from vaglio.audit.canonical import timestamp
+import orjson
+
+from vaglio.audit.canonical import canonical, timestamp
 from vaglio.audit.entry import Entry, EntryKind, HasNumber, make
 from vaglio.audit.redact import redacted, redacted_reference, redacted_unique_id
-from vaglio.model import Call, CallOutcome, Campaign, Decision, Facts, Finding, FindingOutcome
-
-_NOT_APPLICABLE = FindingOutcome.NOT_APPLICABLE
+from vaglio.model import Call, CallOutcome, Campaign, Decision, Facts, FindingOutcome, Reason
 
 
 def decision_entry(call: Call, facts: Facts, decision: Decision, timings: Mapping[str, int]) -> Entry:
@@ -38,7 +39,10 @@ def decision_entry(call: Call, facts: Facts, decision: Decision, timings: Mappin
         "local_times": dict(decision.local_times),
         "rulebook": decision.rulebook,
         "generation": facts.generation,
-        "findings": [_finding(finding) for finding in decision.findings],
+        "findings": [
+            _finding(finding.rule, finding.outcome, finding.reason, finding.detail, finding.evidence)
+            for finding in decision.findings
+        ],
         "facts": _facts(facts),
         "timings": dict(timings),
     }
@@ -77,20 +81,23 @@ def _caller_id(caller_id: str | None, campaign: Campaign | None) -> str | None:
     return "…" + "".join(mark for mark in caller_id if mark.isdecimal())[-3:]
 
 
-def _finding(finding: Finding) -> dict[str, object]:
+@lru_cache(maxsize=4096)
+def _finding(
+    rule: str, outcome: FindingOutcome, reason: Reason | None, detail: str, evidence: str | None
+) -> orjson.Fragment:
     """What a rule said of this call; its citation stands in the rulebook that the entry names.
 
-    Of a rule that was not asked there is nothing to tell but that.
+    Of a rule that was not asked there is nothing to tell but that. Most findings are said of many calls, so their
+    canonical form is kept.
     """
-    outcome = finding.outcome
-    body: dict[str, object] = {"rule": finding.rule, "outcome": outcome.value}
-    if finding.reason is not None:
-        body["reason"] = finding.reason.value
-    if finding.detail and outcome is not _NOT_APPLICABLE:
-        body["detail"] = redacted(finding.detail)
-    if finding.evidence is not None:
-        body["evidence"] = redacted_reference(finding.evidence)
-    return body
+    body: dict[str, object] = {"rule": rule, "outcome": outcome.value}
+    if reason is not None:
+        body["reason"] = reason.value
+    if detail and outcome is not FindingOutcome.NOT_APPLICABLE:
+        body["detail"] = redacted(detail)
+    if evidence is not None:
+        body["evidence"] = redacted_reference(evidence)
+    return orjson.Fragment(canonical(body))
 
 
 def _facts(facts: Facts) -> dict[str, object]:

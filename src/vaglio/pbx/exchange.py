@@ -55,6 +55,8 @@ class Reply:
 
     variables: Mapping[str, str]
     """Channel variables to set, all in one command; values of ``A-Z a-z 0-9 _ . : -`` only."""
+    sent: Callable[[], None] | None = None
+    """Called once the answer is out: what the caller need not wait for. It must not block."""
     delivered: Callable[[], None] | None = None
     """Called once Asterisk has confirmed that the variables are set; it must not block."""
 
@@ -80,16 +82,22 @@ class Limits:
     linger_seconds: float = 0.5
     """From the line ``failure`` to the peer's close; to close on unread bytes makes the kernel drop the line."""
 
+    @property
+    def shortest(self) -> float:
+        """The least of the three limits that follow one another in a conversation."""
+        return min(self.header_seconds, self.deadline_seconds, self.reply_seconds)
+
 
 class Session(asyncio.Protocol):
     """One connection. uvloop and asyncio both set TCP_NODELAY on it."""
 
     __slots__ = (
-        "_answer_by",
         "_answer_sent",
         "_conversation",
         "_delivered",
         "_discarded",
+        "_due",
+        "_late",
         "_local",
         "_over",
         "_peer",
@@ -109,7 +117,8 @@ class Session(asyncio.Protocol):
         self._over = False
         self._discarded = 0
         self._answer_sent = False
-        self._answer_by = 0.0
+        self._due = 0.0
+        self._late = Failure.HEADER_TIMEOUT
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._delivered: Callable[[], None] | None = None
@@ -131,6 +140,7 @@ class Session(asyncio.Protocol):
             self._local = admission.local
             server.live.add(self)
             self._expect(server.limits.header_seconds, Failure.HEADER_TIMEOUT)
+            self._timer = asyncio.get_running_loop().call_later(server.limits.shortest, self._look_at_clock)
 
     def data_received(self, data: bytes) -> None:
         """Move the conversation on; bytes after ``failure`` are dropped."""
@@ -180,9 +190,7 @@ class Session(asyncio.Protocol):
         if isinstance(found, Failure):
             self._fail(found)
             return
-        seconds = server.limits.deadline_seconds
-        self._answer_by = time.monotonic() + seconds
-        self._expect(seconds, Failure.DEADLINE)
+        self._expect(server.limits.deadline_seconds, Failure.DEADLINE)
         self._task = asyncio.get_running_loop().create_task(self._answer(*found))
 
     async def _answer(self, route: Route, request: Request) -> None:
@@ -192,7 +200,7 @@ class Session(asyncio.Protocol):
             if self._over:
                 return
             # After a stall of the loop a result can be here before the timer's call.
-            if time.monotonic() > self._answer_by:
+            if time.monotonic() > self._due:
                 failure = Failure.DEADLINE
             else:
                 line = self._conversation.set_variables(reply.variables)
@@ -210,6 +218,8 @@ class Session(asyncio.Protocol):
         self._delivered = reply.delivered
         self._expect(self._server.limits.reply_seconds, Failure.REPLY_TIMEOUT)
         self._transport.write(line)
+        if reply.sent is not None:  # uvloop writes at the end of its round, hence in the next one
+            asyncio.get_running_loop().call_soon(self._tell, reply.sent)
 
     def _settle(self, reply: CommandReply) -> None:
         if reply.code != _OK or reply.result != "0":
@@ -220,10 +230,13 @@ class Session(asyncio.Protocol):
         self._transport.close()
         self._server.count_answer()
         if delivered is not None:
-            try:
-                delivered()
-            except Exception as error:  # noqa: BLE001 - the answer stands; the route's own error is counted
-                self._server.count(Failure.ROUTE_ERROR, self._peer, error)
+            self._tell(delivered)
+
+    def _tell(self, hearer: Callable[[], None]) -> None:
+        try:
+            hearer()
+        except Exception as error:  # noqa: BLE001 - the answer stands; the route's own error is counted
+            self._server.count(Failure.ROUTE_ERROR, self._peer, error)
 
     def _peer_gone(self) -> None:
         self._finish(Failure.UNCONFIRMED if self._answer_sent else Failure.EOF)
@@ -256,9 +269,21 @@ class Session(asyncio.Protocol):
             self._server.count(failure, self._peer, error)
 
     def _expect(self, seconds: float, failure: Failure) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._fail, failure)
+        """Fail unless the conversation moves on within so many seconds.
+
+        Only the date is noted: to set a timer anew for each step takes longer than the step. The connection's one
+        timer looks at it after the shortest of the limits at most, and so never late.
+        """
+        self._due = time.monotonic() + seconds
+        self._late = failure
+
+    def _look_at_clock(self) -> None:
+        left = self._due - time.monotonic()
+        if left <= 0:
+            self._fail(self._late)
+            return
+        pause = min(left, self._server.limits.shortest)
+        self._timer = asyncio.get_running_loop().call_later(pause, self._look_at_clock)
 
     def _release(self) -> None:
         self._delivered = None

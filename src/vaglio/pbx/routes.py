@@ -22,6 +22,7 @@ from vaglio.pbx.exchange import Reply, Route
 from vaglio.pbx.guard import Allow, Passes
 from vaglio.pbx.opposing import oppose
 from vaglio.pbx.parts import Parts
+from vaglio.screening import Screened
 
 VERDICT: Final = "VAGLIO"
 REASON: Final = "VAGLIO_REASON"
@@ -66,23 +67,15 @@ class Routes:
             parts.writer, dialled, campaign, caller_id, pbx=pbx_of(request), uniqueid=request.uniqueid
         )
         decision = screened.judgement.decision
-        known = screened.judgement.facts.campaign
-        digits = "".join(mark for mark in dialled if mark.isascii() and mark.isdecimal())
-        self.passes.decided(
-            pbx_of(request),
-            Allow(screened.id, request.uniqueid, digits, known.id if known else ""),
-            granted=decision.verdict is Verdict.ALLOW,
-        )
-        parts.metrics.decided(
-            decision.verdict, decision.reason, known.id if known else "", perf_counter() - started
-        )
+        took = perf_counter() - started
         return Reply(
             {
                 VERDICT: f"{decision.verdict}:{request.uniqueid}:{screened.id}",
                 REASON: decision.reason,
                 DECISION: screened.id,
             },
-            lambda: self._later(self._delivered(screened.id, started)),
+            sent=lambda: self._note(request, dialled, screened, took),
+            delivered=lambda: self._later(self._delivered(screened.id, started)),
         )
 
     async def failed(self, request: Request) -> Reply:
@@ -109,6 +102,19 @@ class Routes:
     async def ping(self, _request: Request) -> Reply:
         """`ping` → the version: somebody listens."""
         return Reply({PONG: __version__})
+
+    def _note(self, request: Request, dialled: str, screened: Screened, seconds: float) -> None:
+        """What the guard and the metrics hear of a decision."""
+        decision = screened.judgement.decision
+        known = screened.judgement.facts.campaign
+        campaign = known.id if known else ""
+        digits = "".join(mark for mark in dialled if mark.isascii() and mark.isdecimal())
+        self.passes.decided(
+            pbx_of(request),
+            Allow(screened.id, request.uniqueid, digits, campaign),
+            granted=decision.verdict is Verdict.ALLOW,
+        )
+        self.parts.metrics.decided(decision.verdict, decision.reason, campaign, seconds)
 
     async def _delivered(self, decision: str, started: float) -> None:
         parts = self.parts
