@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vaglio.audit.damage import Damage, DamageKind
 from vaglio.audit.scan import Scan
-from vaglio.audit.store import open_reading
+from vaglio.audit.store import IN_PASSING, open_reading
 from vaglio.errors import StoreError
 
 PARTS = 16
@@ -42,7 +42,7 @@ def scan_attempts(part: tuple[Path, int, int]) -> Scan:
     values = {"first": bytes([number * width]) if number else b"", "last": last, "entries": entries}
     found = Scan()
     try:
-        with closing(open_reading(path)) as connection:
+        with closing(open_reading(path, IN_PASSING)) as connection:
             for (seq,) in connection.execute(_WRONG_ATTEMPTS, values):
                 found.add(int(seq), DamageKind.ATTEMPT, f"the attempt of entry {seq} is not what the entries tell")
     except (sqlite3.Error, StoreError) as error:

@@ -19,7 +19,7 @@ from vaglio.audit.entry import EntryKind, commitment
 from vaglio.audit.keys import Keys
 from vaglio.audit.merkle import HASH, fold
 from vaglio.audit.removal import Removals
-from vaglio.audit.store import open_reading
+from vaglio.audit.store import IN_PASSING, open_reading
 from vaglio.audit.tiles import FULL, WIDTH, split
 from vaglio.audit.tree import tile_reader
 from vaglio.errors import StoreError, VerificationError
@@ -78,7 +78,7 @@ def scan(stretch: Stretch) -> Scan:
     found = Scan()
     keys = Keys.load(stretch.keys) if stretch.keys else None
     try:
-        connection = open_reading(stretch.path)
+        connection = open_reading(stretch.path, IN_PASSING)
         try:
             _scan(connection, stretch, keys, found)
         finally:

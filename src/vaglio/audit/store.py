@@ -19,6 +19,8 @@ _APPLICATION = 0x5661676C
 """`Vagl`: SQLite's application id, so that another program's file is not taken for a log."""
 _BUSY_MS = 5000
 _CACHED_STATEMENTS = 512
+IN_PASSING = 1 << 26
+"""Bytes mapped by who reads the whole file once."""
 _TRIES, _PAUSE = 20, 0.05
 
 
@@ -60,8 +62,10 @@ def open_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def open_reading(path: Path) -> sqlite3.Connection:
+def open_reading(path: Path, mapped: int = 1 << 30) -> sqlite3.Connection:
     """A connection that only reads; a read of a few rows is short enough for the event loop.
+
+    Up to `mapped` bytes of the file are mapped into memory: fewer copies, but counted as the process's own.
 
     Raises:
         StoreError: when the file is missing, damaged, or of another version.
@@ -69,7 +73,7 @@ def open_reading(path: Path) -> sqlite3.Connection:
     connection = _open(path, "ro")
     with explained(path):
         connection.execute("PRAGMA query_only = ON")
-        connection.execute(f"PRAGMA mmap_size = {1 << 30}")
+        connection.execute(f"PRAGMA mmap_size = {mapped}")
     return connection
 
 

@@ -22,7 +22,7 @@ from vaglio.audit.keys import Keys
 from vaglio.audit.note import Verifier
 from vaglio.audit.removal import Removals
 from vaglio.audit.scan import Scan, Stretch, scan
-from vaglio.audit.store import explained, open_reading
+from vaglio.audit.store import IN_PASSING, explained, open_reading
 from vaglio.audit.structure import Tree, reported_damages, schema_damages
 from vaglio.audit.tree import SigningKey, tree_size
 
@@ -63,7 +63,7 @@ def verify_log(
     Raises:
         StoreError: when the file is missing, no log, or of another version. Damage is a result, not an error.
     """
-    with closing(open_reading(path)) as connection, explained(path):
+    with closing(open_reading(path, IN_PASSING)) as connection, explained(path):
         connection.execute("BEGIN")
         entries = int(connection.execute("SELECT ifnull(max(seq), 0) FROM entry").fetchone()[0])
         sealed = tree_size(connection)
@@ -152,7 +152,7 @@ def _still_missing(path: Path, damages: list[Damage]) -> list[Damage]:
     """Side rows that a purge removed while the verification ran are no damage."""
     if not any(damage.kind is DamageKind.SIDE_TABLE for damage in damages):
         return damages
-    with closing(open_reading(path)) as connection, explained(path):
+    with closing(open_reading(path, IN_PASSING)) as connection, explained(path):
         removals = Removals.told_by(connection)
         remaining = []
         for damage in damages:
