@@ -26,7 +26,9 @@ from vaglio.index.store import Store
 
 _FEW: Final = 1000
 """Below this many numbers a list's size says nothing."""
-_PLUS_ONE: Final = 10**10
+_FIRST_AREA: Final = 1_200
+_BEYOND_AREAS: Final = 2_000
+"""Area codes of +1, the calling code in front."""
 _SUBSCRIBER: Final = 10**7
 _AREA: Final = re.compile(r"[2-9][0-9]{2}")
 _DATE: Final = re.compile(r"(?<![0-9])(20[0-9]{2})([-_.]?)([01][0-9])\2([0-3][0-9])(?![0-9])")
@@ -232,8 +234,9 @@ def _coverage(
     if base is not None:
         return base.coverage
     if register.by_area:
-        in_plan = found.added[found.added // np.uint64(_PLUS_ONE) == 1]
-        return tuple(str(prefix) for prefix in np.unique(in_plan // np.uint64(_SUBSCRIBER)).tolist())
+        bounds = np.arange(_FIRST_AREA, _BEYOND_AREAS + 1, dtype=np.uint64) * np.uint64(_SUBSCRIBER)
+        held = np.diff(np.searchsorted(found.added, bounds))
+        return tuple(str(_FIRST_AREA + int(place)) for place in np.flatnonzero(held))
     return register.coverage or None
 
 
