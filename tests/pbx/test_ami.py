@@ -13,11 +13,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab.scripted_ami import Peer, scripted
 from vaglio.pbx.ami import Account, Ami, AmiState, Pace
-from vaglio.pbx.amiwire import AmiError
-from vaglio.pbx.events import Event, Told, pass_of
+from vaglio.pbx.amiwire import AmiError, Wire
+from vaglio.pbx.events import Event, Told, pass_of, typed
 
 TRUSTS_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 QUICK = Pace(connect=1, answer=0.3, ping_every=0.1, first_retry=0.02, longest_retry=0.05, refused_retry=30)
@@ -251,6 +253,37 @@ async def test_nobody_listening_is_no_crash(heard: list[Event]) -> None:
     with pytest.raises(AmiError, match="manager interface is down"):
         await ami.act("Hangup", Channel="x")
     await ami.close()
+
+
+PIECES = st.sampled_from(
+    [
+        *(b"Event: ", b"Response: ", b"Follows", b"Success", b"\r\n", b"\r\n\r\n", b": ", b"ActionID: "),
+        *(b"Hangup", b"DialBegin", b"UserEvent: VaglioX", b"\xff", b"\0", b"Uniqueid: 1.2", b"Channel: a"),
+        *(b"Cause: 999999999", b"Message: x"),
+    ]
+)
+
+
+@given(st.lists(PIECES | st.binary(max_size=20), max_size=60))
+@settings(max_examples=300)
+async def test_no_bytes_from_the_peer_end_the_reader(pieces: list[bytes]) -> None:
+    """Whatever arrives is an event or nothing, never an exception."""
+    seen: list[object] = []
+    wire = Wire(lambda headers: seen.append(typed(headers)))
+    wire.connection_made(Nowhere())
+    for piece in pieces:
+        wire.data_received(piece)
+    assert not wire.lost.done()
+
+
+class Nowhere(asyncio.Transport):
+    """A transport that swallows what is written."""
+
+    def write(self, data: object) -> None:
+        del data
+
+    def abort(self) -> None:
+        pass
 
 
 @pytest.mark.parametrize(

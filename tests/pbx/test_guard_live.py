@@ -193,6 +193,26 @@ def test_an_allow_given_before_a_restart_of_the_service_is_found_in_the_log(
     assert unscreened(guarded, number) == []
 
 
+def test_the_standby_watches_while_the_first_service_is_gone(guarded: WatchedHouse, number: str) -> None:
+    """Killed without warning: the next call past the gate is seen and ended all the same, once."""
+    with guarded.vaglio.standby:
+        eventually(lambda: "vaglio_ami_up" in guarded.vaglio.standby.get("/metrics")[1])
+        eventually(lambda: 'vaglio_ami_up{pbx="milan"} 1.0' in guarded.vaglio.standby.get("/metrics")[1])
+        guarded.vaglio.kill()
+        try:
+            time.sleep(0.3)
+            guarded.dial(f"*20*{number}")
+            seen_in_time(guarded, number)
+            assert ended(guarded)()
+        finally:
+            guarded.vaglio.start()
+            eventually(guarded.watched)
+        guarded.dial(f"*20*{number}")
+        eventually(lambda: len(unscreened(guarded, number)) == 2)
+        time.sleep(0.3)
+        assert len(unscreened(guarded, number)) == 2
+
+
 def test_no_number_stands_in_the_service_log(guarded: WatchedHouse, number: str) -> None:
     """The alarm names the last three digits."""
     guarded.dial(f"*20*{number}")

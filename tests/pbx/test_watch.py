@@ -35,6 +35,7 @@ from vaglio.site import Site
 
 WATCHED = Watched("milan", frozenset({"127.0.0.1"}), ("PJSIP/trunk",), True, 2.0, handover=0.15)
 NUMBER = "+393331234000"
+GOOD = 'username = "g"\nsecret_file = "s"\ntrunks = ["PJSIP/t"]\n'
 
 
 @dataclass
@@ -113,6 +114,17 @@ async def test_a_leg_without_a_pass_is_hung_up_and_recorded(desk: Desk, leg: Dia
     await watch.close()
     (entry,) = unscreened(desk, leg)
     assert (entry["why"], entry["number"]["last3"], entry["trunk"]) == ("no pass", "000", "PJSIP/trunk")
+
+
+async def test_a_unique_id_chosen_to_be_a_number_is_masked(desk: Desk, leg: DialBegin) -> None:
+    """Originate may name the channel; neither log shows more than three digits of it."""
+    watch = await desk.watch()
+    with capture_logs() as logs:
+        watch.handle(replace(leg, caller="", linked="", leg_id="393331234999", dial_string="+393331234999@trunk"))
+        await until(lambda: desk.peer.count("Hangup") == 1)
+        await watch.close()
+    assert "1234999" not in str(logs)
+    assert b"1234999" not in b"".join(record.raw for record in desk.log.tail(3))
 
 
 async def test_the_standbys_allow_is_found_in_the_log(desk: Desk, leg: DialBegin) -> None:
@@ -291,6 +303,7 @@ async def test_a_refusal_of_an_unknown_decision_is_an_error(desk: Desk) -> None:
     [
         ('username = "g"\ntrunks = ["PJSIP/t"]', "username without secret_file"),
         ('username = "g"\nsecret_file = "s"\n', "trunks is empty"),
+        (f"{GOOD}\n[[pbx]]\nname = 'milan'\n{GOOD}", "given twice"),
         ('username = "g"\nsecret_file = "gone"\ntrunks = ["PJSIP/t"]', "the secret cannot be read"),
         ('username = "g"\nsecret_file = "s"\ntrunks = ["PJSIP/t"]\ntls = true\ntls_ca_file = "s"', "tls_ca_file"),
     ],
@@ -315,3 +328,67 @@ async def test_a_pbx_without_username_is_not_watched(desk: Desk, tmp_path: Path)
     watches.start()
     await watches.close()
     assert desk.peer.writers == []
+
+
+async def test_a_reload_keeps_connections_of_which_nothing_changed(desk: Desk, tmp_path: Path) -> None:
+    """The same configuration costs no event; another one takes over; a wrong one leaves the old."""
+    (tmp_path / "s").write_text("s3cret")
+    file = tmp_path / "vaglio.toml"
+
+    def settings(extra: str) -> config.Settings:
+        file.write_text(f'[[pbx]]\nname = "milan"\nport = {desk.peer.port}\n{GOOD}{extra}')
+        return config.load(file)
+
+    watches = Watches(settings(""), desk.routes, CollectorRegistry())
+    watches.start()
+    await until(lambda: desk.peer.count("Login") == 1)
+    await watches.reload(settings(""))
+    await asyncio.sleep(0.1)
+    assert desk.peer.count("Login") == 1
+    await watches.reload(settings("agent_within_seconds = 3\n"))
+    await until(lambda: desk.peer.count("Login") == 2)
+    with pytest.raises(ConfigError):
+        await watches.reload(settings('tls = true\ntls_ca_file = "s"\n'))
+    await asyncio.sleep(0.1)
+    assert len([one for one in desk.peer.writers if not one.is_closing()]) == 1
+    await watches.close()
+
+
+async def test_a_refused_login_is_a_fault_until_a_reload_mends_it(desk: Desk, tmp_path: Path) -> None:
+    """The secret's file may change while the configuration does not."""
+    (tmp_path / "s").write_text("wrong")
+    file = tmp_path / "vaglio.toml"
+    file.write_text(f'[[pbx]]\nname = "milan"\nport = {desk.peer.port}\n{GOOD}')
+    watches = Watches(config.load(file), desk.routes, CollectorRegistry())
+    watches.start()
+    await until(lambda: bool(watches.faults()))
+    assert watches.faults()[0].startswith("[[pbx]] milan: login as 'g' refused")
+    (tmp_path / "s").write_text("s3cret")
+    await watches.reload(config.load(file))
+    await until(lambda: desk.peer.count("Login") == 2)
+    assert watches.faults() == []
+    await watches.close()
+
+
+async def test_a_log_that_cannot_be_read_is_told_and_stops_nothing(desk: Desk, leg: DialBegin) -> None:
+    """The event is lost and says so; the next one is handled."""
+    claim = await desk.allowed()
+    watch = await desk.watch()
+    desk.log.close()
+    with capture_logs() as logs:
+        desk.peer.say(begin(replace(leg, claim=claim)))
+        await until(lambda: any(one["event"] == "event not handled" for one in logs))
+        desk.peer.say(begin(leg))
+        await until(lambda: desk.peer.count("Hangup") == 1)
+        await watch.close()
+
+
+def begin(leg: DialBegin) -> str:
+    """The event as Asterisk writes it."""
+    claim = leg.claim
+    shown = f"{claim.kind}:{claim.unique_id}:{claim.decision}:{claim.digits}" if claim else ""
+    return (
+        f"Event: DialBegin\r\nUniqueid: {leg.caller}\r\nLinkedid: {leg.linked}\r\nDestChannel: {leg.leg}\r\n"
+        f"DestUniqueid: {leg.leg_id}\r\nDialString: {leg.dial_string}\r\n"
+        f"DestChanVariable: VAGLIO_PASS={shown}\r\n\r\n"
+    )

@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from vaglio.errors import VaglioError
 from vaglio.pbx.amiwire import AmiError, Wire
 from vaglio.pbx.events import Event, typed
 
@@ -201,6 +202,8 @@ class Ami:
             event = await self._queue.get()
             try:
                 self._handle(event)
+            except VaglioError as error:
+                self._log.critical("event not handled", event_type=type(event).__name__, error=str(error))
             except Exception:  # noqa: BLE001 - one bad event must not stop the watch
                 self._log.exception("event not handled", event_type=type(event).__name__)
             if self._queue.qsize():

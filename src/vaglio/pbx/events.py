@@ -16,6 +16,7 @@ MAX_VALUE: Final = 512
 USER_EVENTS: Final = "Vaglio"
 """What the names of user events begin with that are meant for Vaglio."""
 
+_CAUSE_DIGITS: Final = 3
 _PASS: Final = re.compile(r"(allow|emergency|failopen):([A-Za-z0-9_.\-]{1,150}):([0-9A-Z]{26})?:([0-9]{1,64})")
 
 
@@ -142,7 +143,8 @@ def typed(headers: Mapping[str, str | list[str]]) -> Event | None:  # noqa: PLR0
         case "Hangup":
             cause = _first(headers, "Cause")
             unique_id, channel = values
-            return Hangup(unique_id, channel, int(cause) if cause.isascii() and cause.isdecimal() else 0)
+            known = cause.isascii() and cause.isdecimal() and len(cause) <= _CAUSE_DIGITS
+            return Hangup(unique_id, channel, int(cause) if known else 0)
         case _:
             if not values[0].startswith(USER_EVENTS):
                 return None

@@ -183,8 +183,10 @@ class Watch:
         self._metrics.unscreened.labels(name).inc()
         number = self._routes.parts.screener.number(dialled_text(leg.dial_string), "")
         trunk = trunk_of(leg.leg, self.watched.trunks) or ""
+        # Whoever originates a call may choose its unique id: a number, for one.
+        leg_id = redacted_unique_id(leg.leg_id)
         self._log.critical(
-            "unscreened call", number=number.masked, trunk=trunk, why=why, uniqueid=leg.leg_id, hang_up=hang_up
+            "unscreened call", number=number.masked, trunk=trunk, why=why, uniqueid=leg_id, hang_up=hang_up
         )
         if hang_up:
             self._later(self._hang_up(leg))
@@ -193,7 +195,7 @@ class Watch:
             self._routes.parts.clock(),
             {
                 "pbx": redacted(name),
-                "uniqueid": redacted_unique_id(leg.leg_id),
+                "uniqueid": leg_id,
                 "caller_uniqueid": redacted_unique_id(leg.caller),
                 "trunk": redacted(trunk),
                 "why": why,
@@ -208,7 +210,7 @@ class Watch:
 
     async def _hang_up(self, leg: DialBegin) -> None:
         await self.ami.act("Hangup", Channel=leg.leg, Cause=BARRED)
-        self._log.warning("unscreened call hung up", uniqueid=leg.leg_id)
+        self._log.warning("unscreened call hung up", uniqueid=redacted_unique_id(leg.leg_id))
 
     async def _record_outcome(self, ended: Ended) -> None:
         parts = self._routes.parts

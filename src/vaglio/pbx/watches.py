@@ -64,8 +64,10 @@ class Watches:
         ]
 
     def _made(self, settings: Settings) -> list[Watch]:
-        made = []
+        made: list[Watch] = []
         for pbx in settings.pbxs:
+            if any(watch.watched.name == pbx.name for watch in made):
+                raise ConfigError(f"[[pbx]] {pbx.name}: the name is given twice; each PBX needs its own")
             account = _account(settings, pbx)
             if account is None:
                 continue
