@@ -89,6 +89,8 @@ class Service:
         self._inspected = readiness.Inspection((), None)
         self._unwritable_since: datetime | None = None
         """Since when the log could not be written, until an entry says so."""
+        self._failures_told = 0
+        """Failed commits that an entry tells of."""
         self._alarming: asyncio.Task[None] | None = None
         self._alarm: str | None = None
         """What is wrong with the log: it no longer continues what was signed."""
@@ -218,7 +220,7 @@ class Service:
 
     def _watch_log(self) -> None:
         """While the log cannot be written, try at every tick; the first entry that goes in tells since when."""
-        if self._writer.failing and self._unwritable_since is None:
+        if self._writer.failures != self._failures_told and self._unwritable_since is None:
             self._unwritable_since = now()
         if self._unwritable_since is not None and (self._alarming is None or self._alarming.done()):
             self._alarming = asyncio.get_running_loop().create_task(self._tell_since(self._unwritable_since))
@@ -228,6 +230,7 @@ class Service:
             told = {"fault": "log not writable", "since": timestamp(since)}
             await self._writer.append(make(EntryKind.ALARM, now(), told))
             self._unwritable_since = None
+            self._failures_told = self._writer.failures
 
     async def _follow_campaigns(self) -> None:
         """Keep the failure policies that the dialplan reads equal to the campaigns."""

@@ -49,6 +49,8 @@ class Writer:
         """The highest sequence number this writer was given; 0 before the first."""
         self.failing = False
         """Whether the last commit failed; true means that no verdict can be given now."""
+        self.failures = 0
+        """How many commits failed; tells of a failure that is over before anybody asks."""
         self._committing_since: float | None = None
 
     async def __aenter__(self) -> Self:
@@ -145,6 +147,7 @@ class Writer:
 
     def _resolve(self, batch: list[_Job], results: list[int | AttemptTaken] | Exception) -> None:
         self.failing = isinstance(results, Exception)
+        self.failures += self.failing
         for index, (_, future) in enumerate(batch):
             if future.done():
                 continue
