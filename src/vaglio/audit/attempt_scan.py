@@ -31,7 +31,7 @@ _WRONG_ATTEMPTS = """
             WHERE told.ref = entry.id AND told.kind = 'outcome'
             ORDER BY told.seq DESC LIMIT 1), FALSE)
     ORDER BY attempt.seq LIMIT 100"""
-_COUNT = "SELECT count(DISTINCT seq) FROM attempt WHERE seq <= ?"
+_COUNT = "SELECT count(*) FROM attempt WHERE seq <= ?"
 
 
 def scan_attempts(part: tuple[Path, int, int]) -> Scan:
@@ -51,7 +51,7 @@ def scan_attempts(part: tuple[Path, int, int]) -> Scan:
 
 
 def missing_attempts(connection: sqlite3.Connection, entries: int, expected: int) -> Iterator[Damage]:
-    """Calls let out that are not among the attempts, each of which was found to be right."""
+    """Calls let out that are not among the attempts, each of which was found to be right, hence counted once."""
     counted = int(connection.execute(_COUNT, (entries,)).fetchone()[0])
     if counted < expected:
         yield Damage(0, DamageKind.ATTEMPT, f"{expected - counted} attempts are missing")
