@@ -230,11 +230,14 @@ def outcomes(house: WatchedHouse, number: str) -> list[dict[str, Any]]:
 
 def test_an_answered_call_has_its_outcome(guarded: WatchedHouse, number: str) -> None:
     """Tied to its decision, with cause and times."""
-    assert guarded.dial(number).status == 200
+    with calling(guarded, f"*22*{number}"):
+        eventually(lambda: len(guarded.channels("PJSIP/patient")) == 1)
+        time.sleep(0.7)
     eventually(lambda: bool(outcomes(guarded, number)))
     (one,) = outcomes(guarded, number)
-    assert (one["outcome"], one["details"]["cause"]) == ("answered", 16)
+    assert (one["outcome"], one["details"]["dial_status"]) == ("answered", "ANSWER")
     assert one["details"]["agent_ms"] < 1000
+    assert one["details"]["talk_ms"] >= 500
 
 
 def test_a_busy_line_has_its_outcome(guarded: WatchedHouse, number: str) -> None:
