@@ -23,6 +23,7 @@ format: setup
 
 bench: setup asterisk ## the measurements of docs/, one table each
 	@$(PY) -m bench.call
+	@$(PY) -m bench.recovery
 
 fuzz: setup ## the AGI codec against random bytes, for a minute
 	@$(PY) tests/fuzz/fuzz_agi.py
