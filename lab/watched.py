@@ -46,6 +46,10 @@ class WatchedHouse(House):
         """Log in as somebody who may do everything a dialler does."""
         return Manager(self.pbx.asterisk.ports.ami, "tester", "tester")
 
+    def as_guard(self) -> Manager:
+        """Log in as the guard does, and hear what it hears."""
+        return Manager(self.pbx.asterisk.ports.ami, "vaglio-guard", _SECRET, "on")
+
     def channels(self, name: str) -> list[str]:
         """The channels alive whose name begins so."""
         lines = self.pbx.asterisk.cli("core show channels concise").splitlines()

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lab.errors import LabError
 from lab.pbx import Pbx, eventually
 from lab.watched import WatchedHouse, running
 
@@ -213,6 +214,26 @@ def test_the_standby_watches_while_the_first_service_is_gone(guarded: WatchedHou
         assert len(unscreened(guarded, number)) == 2
 
 
+HEARD = {"DialBegin", "DialEnd", "BridgeEnter", "BridgeLeave", "HangupRequest", "Hangup", "UserEvent"}
+
+
+def test_only_what_the_guard_needs_leaves_asterisk(guarded: WatchedHouse, number: str) -> None:
+    """The event filters keep the rest inside: fewer than twenty events a call."""
+    with guarded.as_guard() as manager:
+        guarded.dial(f"*27*{number}")
+        guarded.dial(number)
+        heard = manager.heard(1.0)
+    assert {"DialBegin", "Hangup", "UserEvent"} <= set(heard) <= HEARD
+    assert len(heard) < 40
+
+
+@pytest.mark.parametrize("action", ["Originate", "Command", "DBPut", "GetConfig"])
+def test_the_guards_account_can_do_little_else(guarded: WatchedHouse, action: str) -> None:
+    """Whoever steals its secret can neither call nor run commands."""
+    with guarded.as_guard() as manager, pytest.raises(LabError, match="Permission denied"):
+        manager.act(action, Channel="Local/1@from-agents", Command="core show version", Filename="manager.conf")
+
+
 def test_no_number_stands_in_the_service_log(guarded: WatchedHouse, number: str) -> None:
     """The alarm names the last three digits."""
     guarded.dial(f"*20*{number}")
@@ -377,5 +398,7 @@ def test_where_the_site_only_watches_nothing_is_ended(lenient: WatchedHouse, num
         assert seen_in_time(lenient, number)["hang_up"] is False
         time.sleep(0.5)
         assert len(lenient.channels("PJSIP/patient")) == 1
-    lenient.dial(f"*27*{other}")
+    with lenient.as_guard() as manager:
+        lenient.dial(f"*27*{other}")
+        assert {"Hangup", "UserEvent"} <= set(manager.heard(1.0)) <= HEARD
     eventually(lambda: bool(outcomes(lenient, other)))

@@ -23,7 +23,7 @@ from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
 from vaglio.metrics import Metrics
 from vaglio.pbx.ami import Account, AmiState
-from vaglio.pbx.events import DialBegin, Hangup, Pass, Told
+from vaglio.pbx.events import DialBegin, DialEnd, Hangup, Pass, Told
 from vaglio.pbx.opposing import oppose, refuse
 from vaglio.pbx.parts import Parts
 from vaglio.pbx.routes import Routes
@@ -184,7 +184,7 @@ async def test_a_blocked_decision_is_no_pass(desk: Desk, leg: DialBegin) -> None
 
 
 async def test_a_call_of_the_failure_policy_that_is_handed_over_is_screened(desk: Desk, leg: DialBegin) -> None:
-    """Its entry arrives while the call is up."""
+    """Its entry arrives after the call began, and what became of the call names it."""
     parts = desk.routes.parts
     watch = await desk.watch()
     claim = Pass("failopen", "1795471818.4", "", NUMBER[1:])
@@ -193,9 +193,13 @@ async def test_a_call_of_the_failure_policy_that_is_handed_over_is_screened(desk
     campaign = parts.screener.index.campaign("outage-notice")
     at = datetime.now(UTC)
     await parts.writer.append(failopen_entry(number, campaign, "outage-notice", "127.0.0.1", "1795471818.4", at))
+    watch.handle(DialEnd(leg.leg_id, "BUSY"))
+    watch.handle(Hangup(leg.leg_id, leg.leg, 17))
     await asyncio.sleep(WATCHED.handover + 0.1)
     await watch.close()
     assert unscreened(desk, leg) == []
+    (failopen,) = [one for one in desk.bodies("failopen") if one["uniqueid"] == "1795471818.4"]
+    assert [one["outcome"] for one in desk.bodies("outcome") if one["ref"] == failopen["id"]] == ["busy"]
 
 
 async def test_a_call_of_the_failure_policy_without_a_record_is_unscreened(desk: Desk, leg: DialBegin) -> None:

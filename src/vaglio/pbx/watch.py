@@ -7,7 +7,7 @@ written is written beside the events: handling one never waits for the disk.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -18,7 +18,17 @@ from vaglio.errors import VaglioError
 from vaglio.model import DialMode
 from vaglio.pbx.ami import Account, Ami, AmiState, Pace
 from vaglio.pbx.calls import Calls, Ended
-from vaglio.pbx.events import BridgeEnter, BridgeLeave, DialBegin, DialEnd, Event, Hangup, HangupRequest, Told
+from vaglio.pbx.events import (
+    BridgeEnter,
+    BridgeLeave,
+    DialBegin,
+    DialEnd,
+    Event,
+    Hangup,
+    HangupRequest,
+    Pass,
+    Told,
+)
 from vaglio.pbx.evidence import allow_in_log, failopen_in_log
 from vaglio.pbx.guard import Allow, Judged, Standing, dialled_text, judge, trunk_of
 from vaglio.pbx.opposing import oppose, refuse
@@ -69,6 +79,8 @@ class Watch:
         self._calls = Calls(watched.trunks, watched.agent_within)
         self._linked: OrderedDict[str, str] = OrderedDict()
         """Channel that dialled → linked id of its call."""
+        self._held: OrderedDict[str, Pass] = OrderedDict()
+        """Legs the failure policy let out, whose records are still to come."""
         self._work: set[asyncio.Task[None]] = set()
         self._waiting: set[asyncio.TimerHandle] = set()
         self._shown = True
@@ -100,10 +112,7 @@ class Watch:
             case HangupRequest():
                 self._calls.far_end_hung_up(event)
             case Hangup():
-                self._linked.pop(event.unique_id, None)
-                ended = self._calls.hung_up(event, at)
-                if ended is not None and self._active():
-                    self._later(self._record_outcome(ended))
+                self._hung_up(event, at)
             case Told():
                 if self._active():
                     self._told(event)
@@ -121,7 +130,7 @@ class Watch:
             case Standing.ALLOWED if judged.allow is not None:
                 self._follow(leg, judged.allow, at)
             case Standing.FAILOPEN:
-                self._await_record(leg, judged)
+                self._await_record(leg, judged, at)
             case Standing.UNSCREENED:
                 self._unscreened(leg, judged, "no pass")
             case _:
@@ -156,17 +165,50 @@ class Watch:
         needs_agent = campaign is None or campaign.dial_mode is not DialMode.AUTOMATED
         self._calls.begun(leg.leg_id, leg.leg, allow.reference, at, needs_agent=needs_agent)
 
-    def _await_record(self, leg: DialBegin, judged: Judged) -> None:
+    def _await_record(self, leg: DialBegin, judged: Judged, at: float) -> None:
         """The dialplan keeps the record until the service takes it; without one the pass was invented."""
-        loop = asyncio.get_running_loop()
+        claim = leg.claim
+        if claim is None:
+            return
+
+        def due() -> None:
+            if failopen_in_log(self._routes.parts.screener, claim) is None:
+                self._unscreened(leg, judged, "let out without a record")
+
+        self._held[leg.leg_id] = claim
+        while len(self._held) > _LINKS:
+            self._held.popitem(last=False)
+        self._calls.begun(leg.leg_id, leg.leg, "", at, needs_agent=True)
+        self._after_handover(due)
+
+    def _hung_up(self, event: Hangup, at: float) -> None:
+        self._linked.pop(event.unique_id, None)
+        claim = self._held.pop(event.unique_id, None)
+        ended = self._calls.hung_up(event, at)
+        if ended is None or not self._active():
+            return
+        if claim is None:
+            self._later(self._record_outcome(ended))
+            return
+
+        def due() -> None:
+            found = failopen_in_log(self._routes.parts.screener, claim)
+            if found is not None:
+                self._later(self._record_outcome(replace(ended, reference=found.allow.reference)))
+
+        self._after_handover(due)
+
+    def _after_handover(self, then: Callable[[], None]) -> None:
+        """Do this once calls let out until now must have been handed over."""
 
         def due() -> None:
             self._waiting.discard(timer)
-            claim = leg.claim
-            if claim is None or failopen_in_log(self._routes.parts.screener, claim) is None:
-                self._unscreened(leg, judged, "let out without a record")
+            try:
+                then()
+            except VaglioError as error:
+                self._log.error("not checked whether a call was handed over", error=str(error))
 
-        timer = loop.call_later(self.watched.handover, due)
+        timer = asyncio.get_running_loop().call_later(self.watched.handover, due)
         self._waiting.add(timer)
 
     def _unscreened(self, leg: DialBegin, judged: Judged, why: str) -> None:
@@ -241,6 +283,7 @@ class Watch:
         if state is not AmiState.UP:
             self._calls.clear()
             self._linked.clear()
+            self._held.clear()
 
     def _later(self, work: Coroutine[None, None, None]) -> None:
         if len(self._work) >= _WORK:
