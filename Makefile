@@ -23,6 +23,9 @@ format: setup
 
 bench: setup asterisk ## the measurements of docs/, one table each
 	@$(PY) -m bench.call
+	@$(PY) -m bench.rules
+	@$(PY) -m bench.index
+	@$(PY) -m bench.audit
 	@$(PY) -m bench.recovery
 
 fuzz: setup ## the AGI codec against random bytes, for a minute
