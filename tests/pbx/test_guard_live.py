@@ -290,6 +290,17 @@ def test_an_agents_disposition_is_the_outcome(guarded: WatchedHouse, number: str
     assert outcomes(guarded, number)[0]["outcome"] == "refused"
 
 
+def test_a_dialler_tells_over_ami_what_the_agent_chose(guarded: WatchedHouse, number: str) -> None:
+    """The action UserEvent with the decision's id: a refusal, then an objection."""
+    guarded.dial(number)
+    decision = guarded.decision(number)["id"]
+    with guarded.manager() as manager:
+        manager.act("UserEvent", UserEvent="VaglioRefusal", Decision=decision)
+        manager.act("UserEvent", UserEvent="VaglioOpposition", Decision=decision)
+    opposed_after(guarded, number)
+    assert "refused" in [one["outcome"] for one in guarded.vaglio.entries("outcome") if one["ref"] == decision]
+
+
 def opposed_after(house: WatchedHouse, number: str) -> None:
     """The next call one second later is blocked, from the principal's other campaign too."""
     time.sleep(1.0)
