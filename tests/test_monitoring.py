@@ -86,6 +86,14 @@ def test_the_dashboard_shows_every_metric(known: set[str]) -> None:
     }
 
 
+def test_every_metric_is_documented(known: set[str]) -> None:
+    """An operator finds each in docs/operating.md."""
+    text = (DOCKER.parent / "docs" / "operating.md").read_text("utf-8")
+    documented = {name.removesuffix(suffix) for name in asked(text) for suffix in ("_total", "")}
+    plain = {re.sub("_(total|bucket|count|sum)$", "", name) for name in known}
+    assert {name for name in plain if name.startswith("vaglio_")} <= documented
+
+
 def test_no_two_panels_overlap() -> None:
     """Grafana would push one of them down."""
     places = [(panel["title"], panel["gridPos"]) for panel in panels()]
