@@ -24,6 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "metrics": set(),
     "health": set(),
     "systemd": {"errors"},
+    "listening": {"errors", "config", "pbx"},
     "presence": {"errors"},
     "stopped": set(),
     "standing_in": {"pbx", "presence"},
@@ -40,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "pbx": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "metrics"},
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
     | {"pbx", "reports", "web", "logging", "metrics", "health"}
-    | {"systemd", "presence", "stopped", "standing_in", "readiness", "anchoring"},
+    | {"systemd", "listening", "presence", "stopped", "standing_in", "readiness", "anchoring"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
     | {"logging", "metrics", "health"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}

@@ -6,17 +6,16 @@ What it promises of time and limits is in docs/promises.md.
 import asyncio
 import contextlib
 import gc
-import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from datetime import datetime
 
 import structlog
 import uvloop
 
-from vaglio import __version__, config, logging, readiness, systemd
+from vaglio import __version__, listening, logging, readiness, systemd
 from vaglio.anchoring import Anchored
 from vaglio.audit import EntryKind, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
@@ -26,14 +25,14 @@ from vaglio.audit.sealing import InconsistentLog, Sealed
 from vaglio.changes import Changes
 from vaglio.clock import now
 from vaglio.config import Settings
-from vaglio.errors import ConfigError, VaglioError
+from vaglio.errors import VaglioError
 from vaglio.health import Health
 from vaglio.index.definitions import definitions
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
 from vaglio.metrics import Metrics
 from vaglio.numbers import warm
-from vaglio.pbx.fastagi import FastAgiServer, Limits
+from vaglio.pbx.fastagi import FastAgiServer
 from vaglio.pbx.parts import Parts
 from vaglio.pbx.policy import write_policies
 from vaglio.pbx.routes import Routes
@@ -132,9 +131,9 @@ class Service:
         self._watches = Watches(settings, self._routes, self._metrics.registry, active)
         self._server = FastAgiServer(
             self._routes.table(),
-            _limits(settings),
+            listening.limits(settings),
             settings.fastagi.peers,
-            _secret(settings),
+            listening.secret(settings),
             lambda kind: self._metrics.agi_errors.labels(kind).inc(),
         )
         self._anchored = Anchored(site, self._metrics.registry)
@@ -171,20 +170,10 @@ class Service:
             registers = definitions(settings.registers)
             known = sources(settings.sources, registers)
             self._beside(keep_synced(self._store, known, settings.file, self._source_ran))
-        name = "standby" if self._standby else "fastagi"
-        own = self._passed.pop(name, None)
-        shared = self._passed.pop("fastagi", None)
-        if self._passed:
-            raise ConfigError(f"socket activation: {next(iter(self._passed))!r} is not known here; name it {name}")
-        if own is None:
-            listen = settings.standby.listen if self._standby else settings.fastagi.listen
-            await _bind(self._server.start, listen, f"{name}.listen")
-        else:
-            await self._server.start(sock=own)
+        shared = await listening.listen(self._server, settings, self._passed, standby=self._standby)
         if shared is not None:
             self._beside(stand_in(self._server, shared, self._presence))
-        health = settings.standby.health if self._standby else settings.health.listen
-        await _bind(self._health.start, health, "standby.health" if self._standby else "health.listen")
+        await listening.listen_for_health(self._health.start, settings, standby=self._standby)
         self._watches.start()
         self._anchored.start()
         self._ready = True
@@ -282,7 +271,7 @@ class Service:
         try:
             site = await asyncio.to_thread(Site.at, self._site.settings.file)
             rulebooks, emergency = await asyncio.to_thread(lambda: (site.rulebooks(), site.emergency()))
-            secret = await asyncio.to_thread(_secret, site.settings)
+            secret = await asyncio.to_thread(listening.secret, site.settings)
             await asyncio.to_thread(rulebooks.warm, now())
             site.anchors()  # whatever is wrong is wrong before the log says that it was taken over
             await self._writer.append(
@@ -324,33 +313,6 @@ class Service:
 
 def _always() -> bool:
     return True
-
-
-async def _bind(start: Callable[[str, int], Awaitable[object]], address: tuple[str, int], key: str) -> None:
-    host, port = address
-    try:
-        await start(host, port)
-    except OSError as error:
-        raise ConfigError(
-            f"{key}: cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}); "
-            "stop what listens there, or configure another address"
-        ) from error
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(sessions=settings.fastagi.sessions, deadline_seconds=settings.fastagi.deadline_ms / 1000)
-
-
-def _secret(settings: Settings) -> str | None:
-    """The shared secret.
-
-    Raises:
-        ConfigError: when it cannot be used, or is missing although peers off loopback may ask.
-    """
-    secret = config.read_secret(settings, settings.fastagi.secret_file)
-    if secret is None and not all(network.is_loopback for network in settings.fastagi.peers):
-        raise ConfigError("fastagi.peers: networks off loopback may ask, which needs fastagi.secret_file")
-    return secret
 
 
 def _stated(settings: Settings, rulebooks: Rulebooks, *, standby: bool) -> dict[str, object]:
