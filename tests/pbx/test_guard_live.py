@@ -346,6 +346,24 @@ def test_a_silent_service_cannot_hold_the_conversation_and_the_key_counts(
     opposed_after(guarded, number)
 
 
+def test_a_key_pressed_before_a_restart_of_asterisk_counts(guarded: WatchedHouse, number: str) -> None:
+    """The service is down, and Asterisk restarts before it is back: AstDB holds the objection."""
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(guarded.dial, f"*25*{number}")
+        eventually(lambda: call.done() or bool(guarded.channels("Local/s@presses-the-key")))
+        assert not call.done(), call.result()
+        guarded.vaglio.kill()
+        try:
+            assert call.result(timeout=12).status == 200
+            guarded.pbx.asterisk.restart()
+            assert "1 results" in guarded.pbx.asterisk.cli("database show vaglio oppose")
+        finally:
+            guarded.vaglio.start()
+    eventually(lambda: "0 results" in guarded.pbx.asterisk.cli("database show vaglio oppose"), 15)
+    eventually(guarded.watched, 15)
+    opposed_after(guarded, number)
+
+
 def test_a_person_who_calls_back_can_object(guarded: WatchedHouse, number: str) -> None:
     """The IVR takes the key 1 and returns the entry."""
     guarded.pbx.set(CALLED_BACK=number)
