@@ -103,6 +103,10 @@ class Asterisk:
         """Replace a file of the example before the start; its addresses are moved as the example's are."""
         self._extra[name] = self._moved(text)
 
+    def inside(self, name: str) -> Path:
+        """The path of a configuration file as this Asterisk sees it."""
+        return self._inner / name
+
     def start(self) -> None:
         """Write the configuration, start, and wait until fully booted."""
         self._write_configuration()

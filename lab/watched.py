@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lab.ami import Manager
 from lab.asterisk import CONF, Asterisk
+from lab.certificate import certificate
 from lab.house import SAMPLE, House
 from lab.pbx import Pbx, eventually
 from lab.ports import free_port
@@ -70,8 +71,13 @@ class WatchedHouse(House):
 
 
 @contextmanager
-def running(home: Path, dialplan: str, *, hang_up: bool, filters: str = "") -> Iterator[WatchedHouse]:
-    """A watched house with this local dialplan; `filters` replaces the guard's event filters."""
+def running(
+    home: Path, dialplan: str, *, hang_up: bool, filters: str = "", tls: bool = False
+) -> Iterator[WatchedHouse]:
+    """A watched house with this local dialplan.
+
+    `filters` replaces the guard's event filters; with `tls` the guard logs in over TLS.
+    """
     asterisk = Asterisk(extra={"extensions_local.conf": dialplan})
     ports = {"patient": free_port(), "busy": free_port()}
     trunks = "".join(_TRUNK.format(name=name, port=port) for name, port in ports.items())
@@ -80,14 +86,22 @@ def running(home: Path, dialplan: str, *, hang_up: bool, filters: str = "") -> I
         manager = "".join(line for line in manager.splitlines(keepends=True) if not line.startswith("eventfilter"))
         manager = manager.replace("[vaglio-doctor]", f"{filters}\n[vaglio-doctor]")
     asterisk.overlay("pjsip.conf", (CONF / "example" / "pjsip.conf").read_text() + trunks)
-    asterisk.overlay("manager.conf", manager + _TESTER)
     vaglio = Vaglio(home, port=asterisk.ports.service, policy_directory=asterisk.policy_dir)
+    port, trusted = asterisk.ports.ami, ""
+    if tls:
+        pem, key = certificate(home)
+        asterisk.overlay("pbx.pem", pem.read_text() + key.read_text())
+        port, trusted = free_port(), f'tls = true\ntls_ca_file = "{pem.name}"\n'
+        enabled = f"tlsenable = yes\ntlsbindaddr = 127.0.0.1:{port}\ntlscertfile = {asterisk.inside('pbx.pem')}\n"
+        manager = manager.replace("enabled = yes\n", f"enabled = yes\n{enabled}", 1)
+    asterisk.overlay("manager.conf", manager + _TESTER)
     (home / "ami-secret").write_text(_SECRET)
     names = ", ".join(f'"PJSIP/{name}"' for name in ("trunk", *ports))
     with vaglio.configuration.open("a") as file:
         file.write(
-            f'\n[[pbx]]\nname = "milan"\nport = {asterisk.ports.ami}\nusername = "vaglio-guard"\n'
-            f'secret_file = "ami-secret"\ntrunks = [{names}]\nhang_up_unscreened = {str(hang_up).lower()}\n'
+            f'\n[[pbx]]\nname = "milan"\nport = {port}\nusername = "vaglio-guard"\n'
+            f'secret_file = "ami-secret"\ntrunks = [{names}]\n{trusted}'
+            f"hang_up_unscreened = {str(hang_up).lower()}\n"
         )
     vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
     with (

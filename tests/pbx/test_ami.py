@@ -3,19 +3,14 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lab.certificate import certificate
 from lab.scripted_ami import Peer, scripted
 from vaglio.pbx.ami import Account, Ami, AmiState, Pace
 from vaglio.pbx.amiwire import AmiError, Wire
@@ -302,35 +297,6 @@ def test_a_pass_is_read_as_the_gate_writes_it_or_not_at_all(text: str, kind: str
     """A cut or invented pass is none."""
     found = pass_of(text)
     assert (found.kind if found else None) == kind
-
-
-def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pbx")])
-    present = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(present - timedelta(days=1))
-        .not_valid_after(present + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, private = folder / "pbx.pem", folder / "pbx.key"
-    pem.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return pem, private
 
 
 async def test_over_tls_only_a_trusted_pbx_learns_the_secret(tmp_path: Path, heard: list[Event]) -> None:

@@ -431,3 +431,11 @@ def test_where_the_site_only_watches_nothing_is_ended(lenient: WatchedHouse, num
         lenient.dial(f"*27*{other}")
         assert {"Hangup", "UserEvent"} <= set(manager.heard(1.0)) <= HEARD
     eventually(lambda: bool(outcomes(lenient, other)))
+
+
+def test_a_pbx_is_watched_over_tls(running_pbx: Pbx, tmp_path: Path, number: str) -> None:
+    """Asterisk's own TLS listener, its certificate trusted by a file."""
+    assert running_pbx.asterisk.pid
+    with running(tmp_path / "tls", DIALPLAN, hang_up=True, tls=True) as house:
+        house.dial(f"*20*{number}")
+        seen_in_time(house, number)
