@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -225,16 +225,16 @@ def script() -> Iterator[str]:
 def test_a_real_asterisk_gets_its_verdict_or_a_failure(script: str, tmp_path: Path, *, alive: bool) -> None:
     """`AGI(vaglio-agi,…)`: a verdict bound to the channel and recorded as delivered, or AGISTATUS=FAILURE."""
     vaglio = Vaglio(tmp_path / "site")
-    with Asterisk(extra={"extensions_local.conf": DIALPLAN.format(script=script, port=vaglio.port)}) as asterisk:
+    dialplan = DIALPLAN.format(script=script, port=vaglio.port)
+    with ExitStack() as stack:
+        asterisk = stack.enter_context(Asterisk(extra={"extensions_local.conf": dialplan}))
         if alive:
-            vaglio.start()
+            stack.enter_context(vaglio)
         asterisk.cli("channel originate Local/s@plain application Wait 1")
         eventually(lambda: "Value" in asterisk.cli("database get plain verdict"))
         status = asterisk.cli("database get plain status").strip()
         verdict = asterisk.cli("database get plain verdict").strip()
         if alive:
             eventually(lambda: len(vaglio.entries("delivery")) == 1)
-    vaglio.stop()
-    assert (status, verdict) == (
-        ("Value: SUCCESS", "Value: block:1") if alive else ("Value: FAILURE", "Value: :0")
-    )
+    told = ("Value: SUCCESS", "Value: block:1") if alive else ("Value: FAILURE", "Value: :0")
+    assert (status, verdict) == told
