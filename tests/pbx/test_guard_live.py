@@ -439,3 +439,11 @@ def test_a_pbx_is_watched_over_tls(running_pbx: Pbx, tmp_path: Path, number: str
     with running(tmp_path / "tls", DIALPLAN, hang_up=True, tls=True) as house:
         house.dial(f"*20*{number}")
         seen_in_time(house, number)
+
+
+def test_the_log_of_all_this_verifies(guarded: WatchedHouse, number: str) -> None:
+    """Unscreened calls, outcomes and objections are entries like any other: sealed and provable."""
+    guarded.dial(f"*20*{number}")
+    eventually(lambda: bool(unscreened(guarded, number)))
+    guarded.vaglio.run("audit", "checkpoint")
+    guarded.vaglio.run("audit", "verify")
