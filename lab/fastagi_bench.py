@@ -125,7 +125,10 @@ async def first_line(server: FastAgiServer, block: bytes) -> bytes:
 
 
 async def answered(server: FastAgiServer, *replies: bytes) -> bytes:
-    """Send a header block, wait for the answer, send these replies; return what the server says next."""
+    """Send a header block, wait for the answer, send these replies until the server is done with them.
+
+    Returns what the server says behind its answer.
+    """
     reader, writer = await asyncio.open_connection(HOST, server.port)
     try:
         writer.write(BLOCK)
@@ -135,8 +138,11 @@ async def answered(server: FastAgiServer, *replies: bytes) -> bytes:
         for reply in replies:
             writer.write(reply)
         async with asyncio.timeout(PATIENCE):
-            return await reader.read()
+            said = await reader.read()
+        await settled(lambda: not server.sessions)
     except ConnectionError:
         return b""
+    else:
+        return said
     finally:
         writer.transport.abort()

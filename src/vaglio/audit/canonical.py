@@ -6,8 +6,7 @@ point, no blanks, UTF-8, and only `"`, `\` and control characters escaped.
 """
 
 import hashlib
-import secrets
-from base64 import b32encode
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +20,8 @@ MAX_BODY = 65535
 _FORM = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"[:32])
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_SHIFTS = range(125, -1, -5)
 
 
 def canonical(body: Mapping[str, object]) -> bytes:
@@ -61,5 +61,5 @@ def timestamp(at: datetime) -> str:
 
 def new_id(at: int) -> str:
     """A ULID: 48 bits of milliseconds since 1970, 80 random bits, in Crockford's base 32."""
-    value = (at // 1000) << 80 | int.from_bytes(secrets.token_bytes(10))
-    return b32encode(value.to_bytes(20)).translate(_CROCKFORD)[6:].decode("ascii")
+    value = (at // 1000) << 80 | int.from_bytes(os.urandom(10))
+    return "".join([_CROCKFORD[value >> shift & 31] for shift in _SHIFTS])

@@ -1,8 +1,8 @@
 """One FastAGI connection: one question, one answer.
 
-The header block arrives, its route is asked, one ``EXEC MSet`` carries the answer, Asterisk's reply to it confirms
-the delivery, the connection closes. Whatever goes wrong before the answer is told to Asterisk with the line
-``failure``; nothing that goes wrong is ever a verdict.
+The header block arrives, its route is asked, one ``EXEC MSet`` carries the answer and ends our side of the
+connection, Asterisk's reply to it confirms the delivery. Whatever goes wrong before the answer is told to Asterisk
+with the line ``failure``; nothing that goes wrong is ever a verdict.
 """
 
 import asyncio
@@ -218,6 +218,9 @@ class Session(asyncio.Protocol):
         self._delivered = reply.delivered
         self._expect(self._server.limits.reply_seconds, Failure.REPLY_TIMEOUT)
         self._transport.write(line)
+        # Nothing follows: Asterisk reads the end right after its reply and goes on with the call, without waiting
+        # for us to have seen that reply.
+        self._transport.write_eof()
         if reply.sent is not None:  # uvloop writes at the end of its round, hence in the next one
             asyncio.get_running_loop().call_soon(self._tell, reply.sent)
 
@@ -243,12 +246,11 @@ class Session(asyncio.Protocol):
         self._transport.close()
 
     def _fail(self, failure: Failure, error: BaseException | None = None) -> None:
-        """End without a verdict: with the line ``failure``, unless an answer is out that may count already."""
+        """End without a verdict: with ``failure``, unless an answer is out: nothing is sent behind one."""
         if self._over:
             return
-        answer_is_out = self._answer_sent and failure is not Failure.ANSWER_REFUSED
         self._finish(failure, error)
-        if answer_is_out or self._transport.is_closing():
+        if self._answer_sent or self._transport.is_closing():
             self._transport.abort()
             return
         self._transport.write(self._conversation.give_up())
