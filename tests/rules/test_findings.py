@@ -165,6 +165,49 @@ EXPLAINED = [
             "decision:decision-0",
         ),
     ),
+    (
+        {"relationships": [{"kind": "callback", "started_at": AT - timedelta(days=9), "sector": "insurance"}]},
+        (
+            "IT-COC-05",
+            "not-applicable",
+            "The callback of 2026-04-13T09:30:00Z is for another sector, or for none named.",
+            "entry:30",
+        ),
+    ),
+    (
+        {"relationships": [{"kind": "callback", "started_at": AT - timedelta(days=30)}]},
+        (
+            "IT-COC-05",
+            "not-applicable",
+            "The callback of 2026-03-23T09:30:00Z is no longer in time.",
+            "entry:30",
+        ),
+    ),
+    (
+        {"consents": [{"given_at": AT - timedelta(days=9), "expires_at": AT}]},
+        (
+            "IT-COC-04",
+            "block",
+            "A number not known to be listed needs a consent; the latest one does not stand.",
+            None,
+        ),
+    ),
+    (
+        {"consents": [{"given_at": AT - timedelta(days=9), "channel": "automated"}]},
+        (
+            "IT-COC-04",
+            "block",
+            (
+                "A number not known to be listed needs a consent; "
+                "those recorded are for another purpose, channel or sector."
+            ),
+            None,
+        ),
+    ),
+    (
+        {"number": "+493012345678", "campaign": {"region": "DE", "caller_ids": ["+493098765432"]}},
+        ("DE-OPT-01", "block", "The call needs a consent; none is recorded.", None),
+    ),
 ]
 
 
