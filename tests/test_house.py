@@ -3,9 +3,13 @@
 import ast
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from vaglio.index.definitions import definitions
+from vaglio.rules import load
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "vaglio"
@@ -117,3 +121,16 @@ def test_no_download_host_is_named_in_the_tree() -> None:
         if name and (ROOT / name).is_file() and hosts.search((ROOT / name).read_text("utf-8", errors="replace"))
     ]
     assert not found
+
+
+def test_every_register_a_rulebook_asks_is_one_the_index_knows() -> None:
+    """The law and the lists call a register by the same name."""
+    known = definitions()
+    asked = {
+        register
+        for book in load().books.values()
+        for year in range(2020, 2028)
+        for register in book.period(datetime(year, 9, 1, tzinfo=UTC)).registers
+    }
+    assert asked
+    assert asked <= known.keys()

@@ -147,7 +147,7 @@ _KNOWN: Final[tuple[Mapping[str, Any], ...]] = (
     {"name": "ctps", "region": "GB", "number_form": "national", "max_age_days": 28, "coverage": ("44",)},
     {**_NANP, "name": "us-dnc", "region": "US", "area_column": 1, "column": 2, "change_column": 4},
     {**_NANP, "name": "ca-dncl", "region": "CA", "area_column": 1, "column": 2, "change_column": 4},
-    {"name": "robinson", "region": "ES", "number_form": "national", "max_age_days": 30, "coverage": ("34",)},
+    {"name": "es-robinson", "region": "ES", "number_form": "national", "max_age_days": 30, "coverage": ("34",)},
     {"name": "rpo", "kind": "query", "region": "IT", "max_age_days": 15},
     {
         "name": "bloctel",
