@@ -26,6 +26,7 @@ GROUPS = (
     "syncing",
     "anchors",
     "settling",
+    "scrubbing",
     "subjects",
     "dialplan",
 )
