@@ -1,7 +1,6 @@
-import asyncio
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,10 +8,8 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from vaglio import site as sites
 from vaglio.audit import Reader as LogReader
 from vaglio.errors import NotFoundError
-from vaglio.index.definitions import definitions
 from vaglio.index.snapshots import RegisterSummary
 from vaglio.sync.run import Loaded, Runner, RunReport
 from vaglio.sync.sources import Source
@@ -21,22 +18,6 @@ from vaglio.sync.status import status
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HEADER = "number,controller,purpose,opposed_at\n"
 ROW = "+393471234567,acme,*,2026-03-01T10:00:00Z\n"
-
-
-@pytest.fixture
-async def runner(tmp_path: Path) -> AsyncIterator[Runner]:
-    """A runner of a fresh installation, whose clock stands still and whose retries are quick."""
-    site = await asyncio.to_thread(sites.init, tmp_path / "site")
-    async with site.changes() as (changes, store):
-        yield Runner(
-            changes=changes,
-            store=store,
-            registers=definitions(),
-            directory=tmp_path,
-            spool=tmp_path / "spool",
-            clock=lambda: NOW,
-            pause=0.01,
-        )
 
 
 def put(folder: Path, name: str, content: str, *, age: timedelta = timedelta(hours=1)) -> Path:

@@ -1,8 +1,11 @@
 import asyncio
 import os
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from vaglio import site as installation
 from vaglio.index.definitions import definitions
@@ -58,7 +61,17 @@ async def test_a_source_that_is_due_is_run_once_in_a_process_of_its_own(tmp_path
     """Its facts are in the index afterwards, and it is not due again before its time."""
     told = await run_until_told(configured(tmp_path, "crm"))
     assert [(name, code) for name, code, _ in told] == [("crm", 0), ("rows", 2)]
-    assert "1 files loaded" in told[0][2]
+    assert "1 files loaded, 0 known, 0 not finished, 0 rows rejected" in told[0][2]
+
+
+async def test_rejected_rows_are_told(tmp_path: Path) -> None:
+    """The run goes well, counts what it did not take, and names the file that says why."""
+    site = configured(tmp_path, "crm")
+    arrive(tmp_path / "incoming", (SAMPLE / "oppositions.csv").read_text() + "123,acme,*,2026-03-01T10:00:00Z\n")
+    told = await run_until_told(site)
+    assert told[0][:2] == ("crm", 0)
+    assert "1 rows rejected" in told[0][2]
+    assert "oppositions.csv.rejects.csv" in told[0][2].replace("\n", "")
 
 
 async def test_a_source_that_fails_is_told_with_its_reason(tmp_path: Path) -> None:
@@ -69,6 +82,16 @@ async def test_a_source_that_fails_is_told_with_its_reason(tmp_path: Path) -> No
     assert told[0][:2] == ("crm", 1)
     assert "oppositions.csv" in told[0][2]
     assert told[-1] == ("rows", 0, "")
+
+
+async def test_a_run_gives_way_to_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its process has a lower priority than the service's: here a program that tells its own stands in for it."""
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nnice\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(program))
+    told = await run_until_told(configured(tmp_path, "crm"))
+    assert told[0] == ("crm", 0, str(min(os.nice(0) + 10, 19)))
 
 
 async def test_a_cancelled_run_leaves_no_process_behind(tmp_path: Path) -> None:

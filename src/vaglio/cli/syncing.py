@@ -39,9 +39,13 @@ def run(
     else:
         for one in reports:
             typer.echo(
-                f"{one.source}: {len(one.loaded)} files loaded, {one.known} known, {one.unfinished} not finished"
+                f"{one.source}: {len(one.loaded)} files loaded, {one.known} known, {one.unfinished} not finished, "
+                f"{sum(file.summary.rejected for file in one.loaded)} rows rejected"
                 + (f"; {one.error}" if one.error else "")
             )
+            for file in one.loaded:
+                if file.summary.rejects_file is not None:
+                    typer.echo(f"  {file.file}: {file.summary.rejected} rejected: {file.summary.rejects_file}")
     if any(one.error for one in reports):
         raise typer.Exit(1)
 

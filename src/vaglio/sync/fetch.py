@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import fsspec
 
@@ -26,9 +26,14 @@ _MOST_FILES: Final = 10_000
 _UNFINISHED: Final = (
     ".part", ".partial", ".tmp", ".temp", ".filepart", ".crdownload", ".swp", "~", ".rejects.csv",
 )  # fmt: skip
+_TELLING_LINE: Final = 8
+"""Shorter lines of a secret of several stand in innocent texts too."""
 _USERINFO: Final = re.compile(r"://[^/@\s]*@")
 _T = TypeVar("_T")
-_VERSION_KEYS: Final = ("ETag", "etag", "Last-Modified", "LastModified", "mtime", "created")
+_TAG_KEYS: Final = ("ETag", "etag")
+_TIME_KEYS: Final = ("Last-Modified", "LastModified", "mtime", "created")
+_SFTP: Final = frozenset({"sftp", "ssh"})
+_EXTRAS: Final = frozenset({"s3", "sftp"})
 
 
 class UnavailableError(InputError):
@@ -115,10 +120,28 @@ class Place:
         draft.rename(file)
         return Fetched(file, digest.hexdigest(), size, remote.version)
 
+    def close(self) -> None:
+        """End the connection, if the protocol keeps one."""
+        client = getattr(self._fs, "client", None)
+        if client is not None and self._protocol in _SFTP:
+            self._guarded(client.close)
+
+    @property
+    def _protocol(self) -> str:
+        return self._source.url.partition("://")[0]
+
     def _open(self) -> tuple[Any, str]:
         if self._local:
             return fsspec.filesystem("file", use_listings_cache=False), self._url
         options = {**self._source.options, **self._secret}
+        if self._protocol in _SFTP:
+            from vaglio.sync import sftp  # noqa: PLC0415 - its package is an extra
+
+            fs, path = fsspec.core.url_to_fs(
+                self._url, skip_instance_cache=True, **sftp.connection(self._source.name, options)
+            )
+            sftp.bound(fs)
+            return fs, path or "/"
         fs, path = fsspec.core.url_to_fs(self._url, use_listings_cache=False, skip_instance_cache=True, **options)
         return fs, path
 
@@ -140,7 +163,8 @@ class Place:
             changed = datetime.fromtimestamp(changed, UTC)
         elif isinstance(changed, datetime) and changed.tzinfo is None:
             changed = changed.replace(tzinfo=UTC)
-        told = [f"{key}={info[key]}" for key in _VERSION_KEYS if info.get(key) is not None]
+        # S3 tells times more exactly in a listing than for one object: where there is a tag, no time is looked at.
+        told = _present(info, _TAG_KEYS) or _present(info, _TIME_KEYS)
         version = f"size={info.get('size')};{';'.join(told)}"
         return Remote(
             path, _safe(name), info.get("size"), version, changed if isinstance(changed, datetime) else None
@@ -152,10 +176,10 @@ class Place:
         except (InputError, StoreError):
             raise
         except ImportError as error:
-            protocol = self._url.partition("://")[0]
+            package = "vaglio" if self._protocol in _EXTRAS else "fsspec"
             raise InputError(
-                f"source {self._source.name}: {protocol} needs a package that is not installed ({error.name}); "
-                f"install it beside vaglio, such as: pip install 'fsspec[{protocol}]'"
+                f"source {self._source.name}: {self._protocol} needs a package that is not installed "
+                f"({error.name}); install it beside vaglio, such as: pip install '{package}[{self._protocol}]'"
             ) from None
         except Exception as error:  # noqa: BLE001 - every protocol brings its own
             raise UnavailableError(
@@ -163,11 +187,23 @@ class Place:
             ) from None
 
     def _told(self, error: Exception) -> str:
-        text = " ".join(str(error).split())[:300]
+        text = " ".join(str(error).split())
         for secret in self._secret.values():
-            if secret:
-                text = text.replace(secret, "…")
-        return redact(_USERINFO.sub("://…@", text)) or "no reason given"
+            for form in _forms(secret):
+                text = text.replace(form, "…")
+        # Cut last: of a secret cut in two, the first half would not be found.
+        return redact(_USERINFO.sub("://…@", text))[:300] or "no reason given"
+
+
+def _present(info: Mapping[str, Any], keys: tuple[str, ...]) -> list[str]:
+    return [f"{key}={info[key]}" for key in keys if info.get(key) is not None]
+
+
+def _forms(secret: str) -> list[str]:
+    """How an error may quote a secret: as it is, on one line, escaped, in a URL, a key's lines; longest first."""
+    lines = [line for line in secret.splitlines() if len(line) >= _TELLING_LINE]
+    forms = {secret, " ".join(secret.split()), repr(secret)[1:-1], quote(secret, safe=""), quote(secret), *lines}
+    return sorted(forms - {""}, key=len, reverse=True)
 
 
 def _unfinished(name: str) -> bool:

@@ -124,6 +124,12 @@ class Runner:
     async def _run(self, source: Source) -> RunReport:
         secret = secrets(source, self.directory)
         place = await self._persist(source, lambda: Place(source, self.directory, secret))
+        try:
+            return await self._take_all(source, place)
+        finally:
+            await asyncio.to_thread(place.close)
+
+    async def _take_all(self, source: Source, place: Place) -> RunReport:
         loaded: list[Loaded] = []
         known = unfinished = 0
         for remote in await self._persist(source, place.files):

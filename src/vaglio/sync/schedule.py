@@ -6,6 +6,7 @@ An import never shares an interpreter with the hot path: it is `vaglio sync run 
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -22,6 +23,7 @@ _LOOK_SECONDS: Final = 15.0
 _LONGEST_RUN_SECONDS: Final = 6 * 3600.0
 _STOP_SECONDS: Final = 5.0
 _LAST_WORDS: Final = 2000
+_NICENESS: Final = 10
 
 
 async def keep_synced(
@@ -51,6 +53,7 @@ async def keep_synced(
 
 async def _run(name: str, configuration: Path) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
+        *_low_priority(),
         sys.executable,
         "-m",
         "vaglio",
@@ -71,6 +74,12 @@ async def _run(name: str, configuration: Path) -> tuple[int, str]:
     finally:
         await _end(process)
     return process.returncode or 0, words[-_LAST_WORDS:].decode("utf-8", "replace").strip()
+
+
+def _low_priority() -> tuple[str, ...]:
+    """Calls come first: an import takes what processor time they leave."""
+    program = shutil.which("nice")
+    return () if program is None else (program, "-n", str(_NICENESS))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
