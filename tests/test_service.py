@@ -276,11 +276,13 @@ def test_with_the_keys_of_another_log_it_does_not_start(vaglio: Vaglio, tmp_path
 
 @pytest.mark.parametrize(("port", "key"), [("port", "fastagi.listen"), ("health_port", "health.listen")])
 def test_a_port_in_use_is_named_with_its_key(vaglio: Vaglio, port: str, key: str) -> None:
-    """One line; the process that has the port is left alone."""
+    """One line; the process that has the port is left alone, and the log tells of no crash."""
     with socket.create_server(("127.0.0.1", getattr(vaglio, port))):
         line = one_line(vaglio)
     assert key in line
     assert str(getattr(vaglio, port)) in line
+    kinds = [entry["kind"] for entry in vaglio.entries() if entry["kind"] != "heartbeat"]
+    assert kinds[-2:] == ["start", "stop"]
 
 
 @pytest.mark.parametrize(

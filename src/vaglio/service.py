@@ -102,8 +102,8 @@ class Service:
         async with AsyncExitStack() as stack:
             await self._open(stack)
             loop.add_signal_handler(signal.SIGHUP, self._hang_up_heard)
-            await self._listen()
             try:
+                await self._listen()
                 await self._tick_until_stopped()
             finally:
                 await self._stop()
