@@ -30,6 +30,14 @@ def test_the_environment_overrides_the_file(tmp_path: Path, monkeypatch: pytest.
     assert settings.fastagi.listen == ("127.0.0.1", 1)
 
 
+def test_an_address_in_the_environment_is_written_as_in_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody need know that other kinds of value are JSON there."""
+    monkeypatch.setenv("VAGLIO_FASTAGI__LISTEN", "127.0.0.1:4999")
+    assert config.load(write(tmp_path, "")).fastagi.listen == ("127.0.0.1", 4999)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -26,14 +26,6 @@ LAYERS: dict[str, set[str]] = {
     "config": {"errors"},
     "logging": {"config", "redaction"},
     "metrics": set(),
-    "health": set(),
-    "systemd": {"errors"},
-    "listening": {"errors", "config", "pbx"},
-    "presence": {"errors"},
-    "stopped": set(),
-    "standing_in": {"pbx", "presence"},
-    "anchoring": {*BASE, "audit", "site"},
-    "readiness": {*BASE, "index", "audit", "site"},
     "rules": BASE,
     "index": BASE,
     "audit": BASE,
@@ -44,10 +36,9 @@ LAYERS: dict[str, set[str]] = {
     "reports": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site"},
     "pbx": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "metrics"},
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
-    | {"pbx", "reports", "web", "logging", "metrics", "health"}
-    | {"systemd", "listening", "presence", "stopped", "standing_in", "readiness", "anchoring"},
+    | {"pbx", "reports", "web", "logging", "metrics"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
-    | {"logging", "metrics", "health"},
+    | {"logging", "metrics"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
     | {"pbx", "web", "service", "logging", "metrics"},
 }

@@ -8,7 +8,7 @@ import typer
 from vaglio import site as installation
 from vaglio.cli.main import app
 from vaglio.cli.terminal import ConfigOption
-from vaglio.service import serve as run_service
+from vaglio.service.serving import serve as run_service
 from vaglio.site import Site
 
 

@@ -15,8 +15,7 @@ from datetime import datetime
 import structlog
 import uvloop
 
-from vaglio import __version__, listening, logging, readiness, systemd
-from vaglio.anchoring import Anchored
+from vaglio import __version__, logging
 from vaglio.audit import EntryKind, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
 from vaglio.audit.canonical import timestamp
@@ -26,7 +25,6 @@ from vaglio.changes import Changes
 from vaglio.clock import now
 from vaglio.config import Settings
 from vaglio.errors import VaglioError
-from vaglio.health import Health
 from vaglio.index.definitions import definitions
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
@@ -37,12 +35,15 @@ from vaglio.pbx.parts import Parts
 from vaglio.pbx.policy import write_policies
 from vaglio.pbx.routes import Routes
 from vaglio.pbx.watches import Watches
-from vaglio.presence import Presence
 from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
+from vaglio.service import listening, readiness, systemd
+from vaglio.service.anchoring import Anchored
+from vaglio.service.health import Health
+from vaglio.service.presence import Presence
+from vaglio.service.standing_in import stand_in
+from vaglio.service.stopped import keep_writers_moving
 from vaglio.site import Site
-from vaglio.standing_in import stand_in
-from vaglio.stopped import keep_writers_moving
 from vaglio.sync.schedule import keep_synced
 from vaglio.sync.sources import sources
 

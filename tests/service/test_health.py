@@ -1,7 +1,7 @@
 import asyncio
 
-from vaglio.health import Health
 from vaglio.metrics import Metrics
+from vaglio.service.health import Health
 
 
 async def get(port: int, path: str, method: str = "GET") -> tuple[int, str]:

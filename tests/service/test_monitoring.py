@@ -10,11 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from vaglio import site
-from vaglio.anchoring import Anchored
 from vaglio.metrics import Metrics
 from vaglio.pbx.watched import WatchMetrics
+from vaglio.service.anchoring import Anchored
 
-DOCKER = Path(__file__).parents[1] / "docker"
+DOCKER = Path(__file__).parents[2] / "docker"
 ALERTS = DOCKER / "prometheus" / "alerts.yml"
 DASHBOARD = DOCKER / "grafana" / "vaglio.json"
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}

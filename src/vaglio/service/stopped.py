@@ -26,7 +26,7 @@ async def keep_writers_moving(waiting: Callable[[], float], log_file: Path) -> N
         waiting: seconds the commit under way has been waiting; 0 when there is none.
         log_file: audit.db.
     """
-    log = structlog.get_logger("vaglio.stopped")
+    log = structlog.get_logger("vaglio.service.stopped")
     files = [Path(f"{log_file}.{part}") for part in ("door", "desk")]
     while True:
         await asyncio.sleep(_STUCK_SECONDS)

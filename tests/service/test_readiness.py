@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 
 from lab.pbx import eventually
-from vaglio import readiness, site
+from vaglio import site
 from vaglio.index.definitions import definition
 from vaglio.index.snapshots import import_list
 from vaglio.index.store import Store
-from vaglio.presence import Presence
+from vaglio.service import readiness
+from vaglio.service.presence import Presence
+from vaglio.service.stopped import continue_holders
+from vaglio.service.systemd import passed_sockets
 from vaglio.site import Site
-from vaglio.stopped import continue_holders
-from vaglio.systemd import passed_sockets
 
 HOLD = """
 import fcntl, sys, time

@@ -11,7 +11,7 @@ from socket import socket
 import structlog
 
 from vaglio.pbx.fastagi import FastAgiServer
-from vaglio.presence import Presence
+from vaglio.service.presence import Presence
 
 
 async def stand_in(server: FastAgiServer, shared: socket, presence: Presence) -> None:

@@ -52,7 +52,7 @@ async def keep_dating_registers(site: Site, told: Callable[[Mapping[str, float]]
         try:
             told(await asyncio.to_thread(register_dates, site))
         except VaglioError as error:
-            structlog.get_logger("vaglio.readiness").error("registers not dated", error=str(error))
+            structlog.get_logger("vaglio.service.readiness").error("registers not dated", error=str(error))
         await asyncio.sleep(_REGISTERS_SECONDS)
 
 
