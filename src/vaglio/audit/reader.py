@@ -39,6 +39,14 @@ _FAILOPEN = """
 _FAILOPENS = """
     SELECT seq, id, kind, at, body FROM entry WHERE kind = 'failopen' AND CAST(body AS TEXT) ->> '$.uniqueid' = ?
     ORDER BY seq DESC LIMIT 16"""
+_OUTCOMES = """
+    SELECT decision.campaign, CAST(told.body AS TEXT) ->> '$.outcome', count(*) FROM entry AS decision
+    LEFT JOIN entry AS told ON told.seq = (
+        SELECT max(seq) FROM entry WHERE ref = decision.id AND kind = 'outcome')
+    WHERE decision.at >= ? AND decision.at < ? AND decision.kind = 'decision' AND decision.verdict = 'allow'
+      AND decision.campaign IS NOT NULL
+      AND EXISTS (SELECT 1 FROM entry WHERE ref = decision.id AND kind = 'delivery')
+    GROUP BY 1, 2"""
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
 
@@ -140,6 +148,12 @@ class Reader:
     def failopens(self, unique_id: str) -> list[Record]:
         """The calls the failure policy let out on a channel of that unique id, handed over, newest first."""
         return self._rows(_FAILOPENS, (redacted_unique_id(unique_id),))
+
+    def outcomes(self, since: datetime, until: datetime | None) -> list[tuple[str, str | None, int]]:
+        """How many delivered allows of that time ended how: campaign, last outcome or None, count."""
+        values = (microseconds(since), microseconds(until) if until else 1 << 62)
+        with explained(self._path):
+            return self._connection.execute(_OUTCOMES, values).fetchall()
 
     def sealed(self, name: str) -> bytes | None:
         """The sealed number behind the entry with that id; None when there is none, or it was erased."""

@@ -28,6 +28,7 @@ GROUPS = (
     "settling",
     "scrubbing",
     "subjects",
+    "reporting",
     "dialplan",
 )
 """The modules of this package that add commands, in the order of `vaglio --help`."""
