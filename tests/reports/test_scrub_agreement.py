@@ -260,7 +260,7 @@ def agree(
         known = screener.index.campaign(campaign)
         assert known is not None
         asked = Asked(campaign, known.caller_ids[0], at if dated else None, None)
-        with Batches.open(screener, asked) as batches:
+        with Batches.open(screener, asked, site.log_file) as batches:
             advised = batches.judge(leads)
         for lead, advice in zip(leads, advised, strict=True):
             wanted = screener.judge(lead, campaign, known.caller_ids[0], at=at if dated else None)

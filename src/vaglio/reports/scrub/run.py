@@ -134,7 +134,7 @@ def _scrubbed(
         later = 0
         asked = Asked(campaign.id, campaign.caller_ids[0] if campaign.caller_ids else "", order.at, order.region)
         with (
-            Batches.open(screener, asked) as batches,
+            Batches.open(screener, asked, site.log_file) as batches,
             opened(order.out, order.file) as (targets, allowed, blocked),
         ):
             results = Results(allowed, blocked, delimiter, end)
