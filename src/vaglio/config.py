@@ -132,6 +132,9 @@ class Pbx(_Section):
     hang_up_unscreened: bool = False
     agent_within_seconds: float = Field(default=2.0, gt=0, le=60)
     """An answered call is silent when no agent speaks within these seconds."""
+    doctor_username: str | None = None
+    """The account `vaglio doctor` asks with; without it the PBX is not examined."""
+    doctor_secret_file: Path | None = None
 
     @property
     def peers(self) -> frozenset[str]:

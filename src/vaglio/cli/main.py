@@ -30,6 +30,7 @@ GROUPS = (
     "subjects",
     "reporting",
     "dialplan",
+    "doctoring",
 )
 """The modules of this package that add commands, in the order of `vaglio --help`."""
 

@@ -1,0 +1,155 @@
+"""`vaglio doctor`: does every way to a trunk pass the gate, and would a verdict come? Changes nothing."""
+
+import asyncio
+import ssl
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from vaglio import config as configuration
+from vaglio.cli.main import app
+from vaglio.cli.terminal import ConfigOption, JsonOption, print_json
+from vaglio.clock import now
+from vaglio.config import Pbx, Settings
+from vaglio.errors import ConfigError, InputError, VaglioError
+from vaglio.index import overview
+from vaglio.index.definitions import definitions
+from vaglio.index.reader import Reader
+from vaglio.pbx.ami import Account
+from vaglio.pbx.amiwire import AmiError
+from vaglio.pbx.doctor import installation
+from vaglio.pbx.doctor.asking import Answers, ask
+from vaglio.pbx.doctor.finding import Finding, Level
+from vaglio.pbx.doctor.installation import Listener
+from vaglio.pbx.doctor.pbx import Service, judge
+from vaglio.rules.jurisdiction import rulebook_of_region
+from vaglio.site import Site
+
+HERE = "installation"
+"""How the report calls what is not of one PBX."""
+
+
+@app.command()
+def doctor(
+    pbx: Annotated[str | None, typer.Option("--pbx", metavar="NAME", help="Only this PBX.")] = None,
+    *,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Does every path to a trunk pass the gate? Asked of the running PBX; with what else stops or frees calls."""
+    site = Site.at(config)
+    chosen = _chosen(site.settings, pbx)
+    accounts = {one.name: _account(site.settings, one) for one in chosen if one.doctor_username}
+    found = {HERE: _installation(site), **asyncio.run(_all(site, chosen, accounts))}
+    if json:
+        print_json(_document(found))
+    else:
+        _show(found)
+    if any(one.level is not Level.NOTE for some in found.values() for one in some):
+        raise typer.Exit(1)
+
+
+def _chosen(settings: Settings, name: str | None) -> list[Pbx]:
+    chosen = [one for one in settings.pbxs if name in (None, one.name)]
+    if name is not None and not chosen:
+        known = ", ".join(one.name for one in settings.pbxs) or "none"
+        raise InputError(f"--pbx {name!r}: not in the configuration; known are: {known}")
+    return chosen
+
+
+def _account(settings: Settings, pbx: Pbx) -> Account:
+    secret = configuration.read_secret(settings, pbx.doctor_secret_file)
+    if secret is None:
+        raise ConfigError(f"[[pbx]] {pbx.name}: doctor_username without doctor_secret_file; name the file")
+    if not pbx.trunks:
+        raise ConfigError(f'[[pbx]] {pbx.name}: trunks is empty; name each, such as trunks = ["PJSIP/carrier"]')
+    tls = None
+    if pbx.tls:
+        file = settings.path(pbx.tls_ca_file) if pbx.tls_ca_file else None
+        try:
+            tls = ssl.create_default_context(cafile=file)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"[[pbx]] {pbx.name}: tls_ca_file cannot be used ({error}); expected PEM") from error
+    return Account(pbx.name, pbx.host, pbx.port, pbx.doctor_username or "", secret, tls)
+
+
+async def _all(site: Site, chosen: list[Pbx], accounts: dict[str, Account]) -> dict[str, list[Finding]]:
+    settings = site.settings
+    secret = configuration.read_secret(settings, settings.fastagi.secret_file)
+    service = Service(
+        settings.fastagi.listen, settings.standby.listen, secret, str(site.policy_directory.absolute())
+    )
+    first = Listener("the service", settings.fastagi.listen, settings.health.listen, required=True)
+    standby = Listener("the standby", settings.standby.listen, settings.standby.health, required=False)
+    running = [
+        *await installation.verdicts(first, secret),
+        *await installation.verdicts(standby, secret),
+    ]
+    found = {"service": running}
+    for pbx in chosen:
+        found[pbx.name] = await _pbx(pbx, accounts.get(pbx.name), service)
+    return found
+
+
+async def _pbx(pbx: Pbx, account: Account | None, service: Service) -> list[Finding]:
+    if account is None:
+        what = "not examined: no doctor_username in its [[pbx]]"
+        return [Finding("pbx", Level.DOUBT, what, "docs/doctor.md says how to give the doctor an account")]
+    try:
+        answers: Answers = await ask(account)
+    except AmiError as error:
+        what = f"cannot be asked at {pbx.host}:{pbx.port}: {error}"
+        return [Finding("pbx", Level.FAULT, what, "see to manager.conf, to Asterisk, and to the network between")]
+    return judge(pbx, answers, service)
+
+
+def _installation(site: Site) -> list[Finding]:
+    found = list(installation.files((site.index_file, site.log_file), site.keys))
+    if not site.settings.pbxs:
+        remedy = "docs/doctor.md says how to add it"
+        found.append(Finding("pbx", Level.DOUBT, "no [[pbx]] is configured: no dialplan was examined", remedy))
+    try:
+        known = overview.registers(site.index_file, definitions(site.settings.registers))
+        found += installation.registers(known, _asking(site))
+    except VaglioError as error:
+        found.append(Finding("files", Level.FAULT, str(error)))
+    return found
+
+
+def _asking(site: Site) -> dict[str, list[str]]:
+    """Register → the campaigns that run now and in whose region a rulebook may ask it."""
+    rulebooks, at = site.rulebooks(), now()
+    asking: dict[str, list[str]] = {}
+    with Reader.open(site.index_file) as index:
+        for one in index.campaigns():
+            if one.ends is not None and one.ends < at.date():
+                continue
+            jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
+            for name in rulebooks.registers(jurisdiction, at):
+                asking.setdefault(name, []).append(one.id)
+    return asking
+
+
+def _document(found: dict[str, list[Finding]]) -> dict[str, Any]:
+    return {
+        "healthy": all(one.level is Level.NOTE for some in found.values() for one in some),
+        "findings": [{"about": about, **asdict(one)} for about, some in found.items() for one in some],
+    }
+
+
+def _show(found: dict[str, list[Finding]]) -> None:
+    for about, some in found.items():
+        faults = sum(one.level is not Level.NOTE for one in some)
+        typer.echo(f"{about}: {'healthy' if not faults else f'{faults} to mend or to look at'}")
+        for one in sorted(some, key=lambda finding: list(Level).index(finding.level)):
+            where = f"{one.context},{one.extension},{one.priority}: " if one.extension else ""
+            typer.echo(f"  {one.level.upper():<5}  {_clean(where + one.what)}")
+            if one.line:
+                typer.echo(f"         add   {_clean(one.line)}")
+            if one.remedy:
+                typer.echo(f"         then  {one.remedy}" if one.line else f"         do    {one.remedy}")
+
+
+def _clean(text: str) -> str:
+    return "".join(mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}" for mark in text)

@@ -1,0 +1,138 @@
+"""The doctor at a real Asterisk: five planted faults found, none in the shipped example."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.asterisk import CONF, Asterisk
+from lab.pbx import Pbx
+from lab.vaglio import Vaglio
+
+pytestmark = pytest.mark.pbx
+
+FAULTY = """
+; The gate in one context, forgotten in the other.
+[agents-of-milan]
+exten => _[+0-9]!,1,Gosub(vaglio,s,1(${EXTEN},energy))
+ same => n,Dial(PJSIP/${EXTEN}@trunk,30,b(vaglio-gate^s^1))
+[agents-of-turin]
+exten => _[+0-9]!,1,NoOp(forgotten)
+ same => n,Dial(PJSIP/${EXTEN}@trunk,30)
+
+[by-the-cheapest]
+exten => _X.,1,Set(CHEAPEST=${DB(route/${EXTEN})})
+ same => n,Dial(${CHEAPEST}/${EXTEN},30)
+
+[day]
+include => night
+[night]
+include => holidays
+[holidays]
+include => day
+
+[macro-dialout-trunk-predial-hook]
+exten => s,1,Set(PREDIAL_HOOK_RET=BYPASS)
+ same => n,Return()
+"""
+
+
+def _unwatched(text: str) -> str:
+    """vaglio.conf as somebody modified it: without its watchdog."""
+    begin = text.index("; The watchdog.")
+    return text[:begin] + text[text.index("; Start the hand-over") :]
+
+
+@contextmanager
+def examined(home: Path, extra: dict[str, str], trunks: str = '"PJSIP/trunk"') -> Iterator[Vaglio]:
+    asterisk = Asterisk()
+    for name, text in extra.items():
+        asterisk.overlay(name, text)
+    vaglio = Vaglio(home, port=asterisk.ports.service, policy_directory=asterisk.policy_dir)
+    (home / "guard").write_text("replace-this-guard-secret")
+    (home / "doctor").write_text("replace-this-doctor-secret")
+    with vaglio.configuration.open("a") as file:
+        file.write(
+            f'\n[[pbx]]\nname = "milan"\nport = {asterisk.ports.ami}\ntrunks = [{trunks}]\n'
+            'username = "vaglio-guard"\nsecret_file = "guard"\n'
+            'doctor_username = "vaglio-doctor"\ndoctor_secret_file = "doctor"\n'
+        )
+    with asterisk:
+        yield vaglio
+
+
+def weighty(told: Any) -> list[dict[str, Any]]:
+    return [one for one in told["findings"] if one["level"] != "note"]
+
+
+def test_the_shipped_example_is_healthy(running_pbx: Pbx, tmp_path: Path) -> None:
+    """With the service running nothing is to be mended, and the doctor says what it did not try."""
+    assert running_pbx.asterisk.pid
+    with examined(tmp_path, {}) as vaglio, vaglio:
+        told = vaglio.json("doctor")
+        assert weighty(told) == []
+        assert told["healthy"] is True
+        assert "not-tried" in {one["check"] for one in told["findings"]}
+        assert "milan: healthy" in vaglio.run("doctor", "--pbx", "milan")
+
+
+def test_five_planted_faults_are_found(running_pbx: Pbx, tmp_path: Path) -> None:
+    """Each with its place in the dialplan, and nothing besides."""
+    assert running_pbx.asterisk.pid
+    extra = {
+        "extensions_local.conf": FAULTY,
+        "vaglio.conf": _unwatched((CONF / "vaglio.conf").read_text()),
+    }
+    with examined(tmp_path, extra) as vaglio, vaglio:
+        told = weighty(vaglio.json("doctor", codes=(1,)))
+        shown = vaglio.run("doctor", codes=(1,))
+    found = {(one["check"], one["context"], one["extension"], one["priority"]): one for one in told}
+    assert found.keys() == {
+        ("path", "agents-of-turin", "_[+0-9]!", 2),
+        ("variable", "by-the-cheapest", "_X.", 2),
+        ("include", "day", "", 0),
+        ("watchdog", "vaglio", "ask", 5),
+        ("bypass", "macro-dialout-trunk-predial-hook", "s", 1),
+    }
+    forgotten = found["path", "agents-of-turin", "_[+0-9]!", 2]
+    assert forgotten["line"] == "same => n,Gosub(vaglio,s,1(${FILTER(0-9+,${EXTEN})},CAMPAIGN))"
+    assert found["variable", "by-the-cheapest", "_X.", 2]["level"] == "doubt"
+    assert "agents-of-turin,_[+0-9]!,2: a trunk is dialled without the gate" in shown
+
+
+def test_a_service_that_is_down_and_a_trunk_that_is_not_there_are_found(running_pbx: Pbx, tmp_path: Path) -> None:
+    """A blocked call could not be refused, and a misspelt trunk would not be watched."""
+    assert running_pbx.asterisk.pid
+    with examined(tmp_path, {}, '"PJSIP/trunk", "PJSIP/trnuk"') as vaglio:
+        found = {one["check"] for one in weighty(vaglio.json("doctor", codes=(1,)))}
+    assert found == {"service", "trunks"}
+
+
+def test_rights_too_wide_are_found_without_showing_a_secret(running_pbx: Pbx, tmp_path: Path) -> None:
+    """The guard needs to hang up, and to be shown the passes; the doctor reads secrets and never tells them."""
+    assert running_pbx.asterisk.pid
+    manager = (CONF / "example" / "manager.conf").read_text().replace("write = call\n", "write = call,originate\n")
+    with examined(tmp_path, {"manager.conf": manager.replace("VAGLIO_PASS\n", "OTHER\n")}) as vaglio, vaglio:
+        shown = vaglio.run("doctor", "--json", codes=(1,))
+    assert shown.count('"check": "rights"') == 2
+    assert "replace-this" not in shown
+
+
+def test_what_the_account_may_not_ask_is_told(running_pbx: Pbx, tmp_path: Path) -> None:
+    """An unanswered question is no good answer; the dialplan is examined all the same."""
+    assert running_pbx.asterisk.pid
+    manager = (CONF / "example" / "manager.conf").read_text().replace("system,reporting", "reporting")
+    with examined(tmp_path, {"manager.conf": manager, "extensions_local.conf": FAULTY}) as vaglio, vaglio:
+        checks = {one["check"] for one in weighty(vaglio.json("doctor", codes=(1,)))}
+    assert checks == {"refused", "path", "variable", "include", "bypass"}
+
+
+def test_a_refused_login_is_a_finding(running_pbx: Pbx, tmp_path: Path) -> None:
+    """The rest of the examination goes on."""
+    assert running_pbx.asterisk.pid
+    with examined(tmp_path, {}) as vaglio, vaglio:
+        (tmp_path / "doctor").write_text("wrong")
+        (finding,) = weighty(vaglio.json("doctor", codes=(1,)))
+    assert "login as 'vaglio-doctor' refused" in finding["what"]
