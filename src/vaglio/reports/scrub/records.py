@@ -126,15 +126,20 @@ def cells(record: bytes, delimiter: bytes) -> list[str]:
 
 def column_of(batch: Sequence[bytes], delimiter: bytes, column: int) -> list[str]:
     """One cell of each record: empty where a record has no such cell."""
-    texts = []
-    for record in batch:
-        if b'"' in record:
-            row = cells(record, delimiter)
-            texts.append(row[column] if column < len(row) else "")
-        else:
-            parts = record.split(delimiter, column + 1)
-            texts.append(decoded(parts[column]).strip() if column < len(parts) else "")
-    return texts
+    if any(b'"' in record for record in batch):
+        return [_cell(cells(record, delimiter), column) for record in batch]
+    most = column + 1
+    parted = [record.split(delimiter, most) for record in batch]
+    raw = [parts[column].rstrip(b"\r\n") if column < len(parts) else b"" for parts in parted]
+    try:
+        texts = b"\n".join(raw).decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        texts = [decoded(cell) for cell in raw]
+    return [text.strip() for text in texts]
+
+
+def _cell(row: list[str], column: int) -> str:
+    return row[column] if column < len(row) else ""
 
 
 def delimiter_of(sample: Sequence[bytes]) -> bytes:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -26,7 +26,6 @@ class Results:
     delimiter: bytes
     end: bytes
     """Line end of a record that has none of its own: the file's last."""
-    _tails: dict[Advice, bytes] = field(default_factory=dict)
 
     def begin(self, mark: bytes, header: bytes | None) -> None:
         """The byte order mark and the header, where the list has them."""
@@ -37,14 +36,21 @@ class Results:
 
     def add(self, batch: Sequence[bytes], advised: Sequence[Advice]) -> None:
         """Records with the advice on each."""
-        self._tails.clear()
         allowed: list[bytes] = []
         blocked: list[bytes] = []
+        tails: dict[Advice, tuple[bytes, list[bytes]]] = {}
         for record, advice in zip(batch, advised, strict=True):
-            tail = self._tails.get(advice)
-            if tail is None:
-                tail = self._tails[advice] = self._joined(_told(advice))
-            (allowed if advice.allowed else blocked).append(self._with(record, tail))
+            known = tails.get(advice)
+            if known is None:
+                known = (self._joined(_told(advice)), allowed if advice.allowed else blocked)
+                tails[advice] = known
+            tail, target = known
+            if record[-2:] == b"\r\n":
+                target += (record[:-2], tail, b"\r\n")
+            elif record[-1:] == b"\n":
+                target += (record[:-1], tail, b"\n")
+            else:
+                target += (record, tail, self.end)
         self.allowed.write(b"".join(allowed))
         self.blocked.write(b"".join(blocked))
 

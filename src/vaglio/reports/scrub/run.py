@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +25,7 @@ from vaglio.screening import Screener
 from vaglio.site import Site
 
 BATCH: Final = 200_000
-"""Records judged together; what bounds the memory, beside `_BATCH_BYTES`."""
+"""Records judged together, a block of the file more at most; with `_BATCH_BYTES` it bounds the memory."""
 _BATCH_BYTES: Final = 64 * 1024 * 1024
 _SAMPLE: Final = 200
 ADVICE: Final = "This is advice as of the instant asked about; the gate decides again at the call."
@@ -123,13 +123,13 @@ def _scrubbed(
     with open_input(order.file) as file:
         stream = Stream(file)
         source = _source(order.file, stream)
-        sample = list(islice(source.records, _SAMPLE))
-        if not sample:
+        first = next(source.records, [])
+        if not first:
             raise InputError(f"{order.file}: empty; a list has one lead a line")
-        delimiter = b"," if source.workbook else delimiter_of(sample)
-        layout = _layout(order, sample, delimiter, campaign.region)
-        header = sample.pop(0) if layout.header else None
-        end = b"\r\n" if (header or sample[0]).endswith(b"\r\n") else b"\n"
+        delimiter = b"," if source.workbook else delimiter_of(first[:_SAMPLE])
+        layout = _layout(order, first[:_SAMPLE], delimiter, campaign.region)
+        end = b"\r\n" if first[0].endswith(b"\r\n") else b"\n"
+        header = first.pop(0) if layout.header else None
         counts: Counter[tuple[str, str]] = Counter()
         later = 0
         asked = Asked(campaign.id, campaign.caller_ids[0] if campaign.caller_ids else "", order.at, order.region)
@@ -139,7 +139,7 @@ def _scrubbed(
         ):
             results = Results(allowed, blocked, delimiter, end)
             results.begin(source.mark, header)
-            for batch in _batches(chain(sample, source.records)):
+            for batch in _batches(chain((first,), source.records)):
                 advised = batches.judge(column_of(batch, delimiter, layout.column))
                 results.add(batch, advised)
                 for advice, amount in Counter(advised).items():
@@ -174,8 +174,8 @@ class _Source:
 
     mark: bytes
     """Its byte order mark."""
-    records: Iterator[bytes]
-    """Blank ones left out."""
+    records: Iterator[list[bytes]]
+    """Some thousands at a time, blank ones left out."""
     workbook: bool
 
 
@@ -187,8 +187,9 @@ def _source(file: Path, stream: Stream) -> _Source:
     return _Source(mark_of(first), _filled(records(stream.blocks(first))), workbook=False)
 
 
-def _filled(groups: Iterator[list[bytes]]) -> Iterator[bytes]:
-    return (record for group in groups for record in group if record.strip())
+def _filled(groups: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
+    kept = ([record for record in group if not record.isspace()] for group in groups)
+    return (group for group in kept if group)
 
 
 def _layout(order: Order, sample: list[bytes], delimiter: bytes, region: str) -> Layout:
@@ -196,13 +197,13 @@ def _layout(order: Order, sample: list[bytes], delimiter: bytes, region: str) ->
     return layout_of(order.file, rows, order.number_column, order.region or region)
 
 
-def _batches(source: Iterator[bytes]) -> Iterator[list[bytes]]:
+def _batches(groups: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
     batch: list[bytes] = []
     size = 0
-    for record in source:
-        batch.append(record)
-        size += len(record)
-        if len(batch) == BATCH or size > _BATCH_BYTES:
+    for group in groups:
+        batch += group
+        size += sum(map(len, group))
+        if len(batch) >= BATCH or size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
