@@ -159,7 +159,7 @@ def test_the_erasure_is_announced_confirmed_and_tells_no_number(house: Shell, ho
         announced, confirmed, erased = log.tail(3)
         assert (announced.kind, confirmed.kind, erased.kind) == ("change-announced", "change-confirmed", "erasure")
         assert announced.body["change"] == "erasure"
-        assert announced.body["request"] == "letter of +…876"
+        assert announced.body["request"] == "letter of …876"
         assert "number" not in announced.body
         assert confirmed.body["erased"] == 3
         assert log.sealed(known) is None
