@@ -46,10 +46,10 @@ class Asked:
     """In whose form bare digits are written, where that is not the campaign's."""
 
     def dialled(self, text: str) -> str:
-        """The cell as a dialplan would pass it."""
+        """The cell as a dialplan would pass it; empty where it is no number of the region given."""
         if self.region is None:
             return text
-        return parse_e164(text, region=self.region).e164 or text
+        return parse_e164(text, region=self.region).e164 or ""
 
 
 def judge(screener: Screener, moments: Moments, asked: Asked, text: str) -> Advice:

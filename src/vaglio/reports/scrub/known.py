@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 from pyroaring import BitMap
@@ -26,7 +26,13 @@ _STRETCH: Final = 8192
 _THROUGH: Final = 6
 """Rows read through in the time of one look-up."""
 _AT_ONCE: Final = 500
+_VERDICTS: Final = (
+    "SELECT number, register, controller, opposed, as_of, consents_void_until, batch FROM register_verdict"
+)
 _FACTS: Final = ("opposition", "consent", "relationship", "contact")
+
+
+_Answer = tuple[Any, ...]
 
 
 class Known:
@@ -105,25 +111,33 @@ class Known:
     def _verdicts(
         self, register: str, keys: Keys, controller: str, until: int, never: RegisterStatus
     ) -> tuple[Places, list[RegisterStatus]]:
-        told: dict[tuple[object, ...], int] = {(): 0}
+        """By the newest answer to this controller."""
+        told: dict[_Answer, int] = {}
         statuses = [never]
         places = np.zeros(len(keys), dtype=np.int64)
-        for start in range(0, len(keys), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE].tolist()
-            marks = ",".join("?" * len(some))
-            query = (
-                "SELECT number, opposed, as_of, consents_void_until, batch FROM register_verdict"  # noqa: S608
-                f" WHERE number IN ({marks}) AND register = ? AND controller = ?"
-            )
-            at = {key: place for place, key in enumerate(some, start=start)}
-            for number, *answer in self._db.execute(query, (*some, register, controller)):
-                if answer[1] > until:
+        for start in range(0, len(keys), _STRETCH):
+            part = keys[start : start + _STRETCH]
+            at = {key: place for place, key in enumerate(part.tolist(), start=start)}
+            for number, name, owner, *answer in self._answers(part):
+                place = at.get(number)
+                if place is None or name != register or owner != controller or answer[1] > until:
                     continue
-                place = told.setdefault(tuple(answer), len(statuses))
-                if place == len(statuses):
+                known = told.setdefault(tuple(answer), len(statuses))
+                if known == len(statuses):
                     statuses.append(_status(register, *answer))
-                places[at[number]] = place
+                places[place] = known
         return places, statuses
+
+    def _answers(self, keys: Keys) -> Iterator[tuple[Any, ...]]:
+        """Rows of the table of verdicts, among them all of these numbers (ascending)."""
+        limit = _THROUGH * len(keys)
+        between = f"{_VERDICTS} WHERE number BETWEEN ? AND ? LIMIT ?"
+        rows = self._db.execute(between, (int(keys[0]), int(keys[-1]), limit)).fetchall()
+        yield from rows
+        if len(rows) == limit:
+            for some in _slices(keys[np.searchsorted(keys, np.uint64(rows[-1][0])) :].tolist()):
+                marks = ",".join("?" * len(some))
+                yield from self._db.execute(f"{_VERDICTS} WHERE number IN ({marks})", some)
 
     @classmethod
     @contextmanager
