@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import xlsxwriter
 
 from vaglio.audit import Reader
 
@@ -73,7 +74,6 @@ def test_the_column_is_found_or_named(
 
 def test_a_workbook_comes_out_as_csv(house: Shell, tmp_path: Path) -> None:
     """Numbers kept as numbers are read, and no cell becomes a formula on its way into CSV."""
-    xlsxwriter = pytest.importorskip("xlsxwriter")
     file = tmp_path / "leads.xlsx"
     with xlsxwriter.Workbook(file) as book:
         sheet = book.add_worksheet()
