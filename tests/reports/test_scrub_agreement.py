@@ -148,65 +148,45 @@ def site(tmp_path_factory: pytest.TempPathFactory, pool: list[str]) -> Site:
     def who() -> str:
         return source.choice(("acme", "acme", "other"))
 
+    def load(kind: str, header: str, rows: list[str]) -> None:
+        run(home, kind, "import", write(files / f"{kind}.csv", header, rows))
+
     purpose = ("marketing", "direct-sale", "service")
-    run(
-        home,
-        *("opposition", "import"),
-        write(
-            files / "oppositions.csv",
-            "number,controller,purpose,opposed_at",
-            [
-                f"{one},{source.choice(('acme', 'other', '*'))},{source.choice(purpose)},{day()}"
-                for one in some(0.1)
-            ],
-        ),
+    load(
+        "opposition",
+        "number,controller,purpose,opposed_at",
+        [f"{one},{source.choice(('acme', 'other', '*'))},{source.choice(purpose)},{day()}" for one in some(0.1)],
     )
-    run(
-        home,
-        *("consent", "import"),
-        write(
-            files / "consents.csv",
-            "number,controller,purpose,given_at,channel,sector,method,evidence_uri",
-            [
-                f"{one},{who()},{source.choice(purpose)},{day()},{source.choice(('human', 'any', 'automated'))},"
-                f"{source.choice(('telecom', 'energy', ''))},web,{source.choice(('', 'https://e.example/1'))}"
-                for one in some(0.3)
-            ],
-        ),
+    load(
+        "consent",
+        "number,controller,purpose,given_at,channel,sector,method,evidence_uri",
+        [
+            f"{one},{who()},{source.choice(purpose)},{day()},{source.choice(('human', 'any', 'automated'))},"
+            f"{source.choice(('telecom', 'energy', ''))},web,{source.choice(('', 'https://e.example/1'))}"
+            for one in some(0.3)
+        ],
     )
-    run(
-        home,
-        *("withdrawal", "import"),
-        write(
-            files / "withdrawals.csv",
-            "number,controller,purpose,withdrawn_at",
-            [f"{one},{who()},marketing,{day()}" for one in some(0.05)],
-        ),
+    load(
+        "withdrawal",
+        "number,controller,purpose,withdrawn_at",
+        [f"{one},{who()},marketing,{day()}" for one in some(0.05)],
     )
-    run(
-        home,
-        *("relationship", "import"),
-        write(
-            files / "relationships.csv",
-            "number,controller,kind,started_at",
-            [
-                f"{one},{who()},{source.choice(('contract', 'inquiry', 'requested-call', 'callback'))},{day()}"
-                for one in some(0.1)
-            ],
-        ),
+    load(
+        "relationship",
+        "number,controller,kind,started_at",
+        [
+            f"{one},{who()},{source.choice(('contract', 'inquiry', 'requested-call', 'callback'))},{day()}"
+            for one in some(0.1)
+        ],
     )
-    run(
-        home,
-        *("contact", "import"),
-        write(
-            files / "contacts.csv",
-            "number,controller,directory_listed,region,subdivision,timezone,subject_type",
-            [
-                f"{one},{who()},{source.choice(('yes', 'no', ''))},{source.choice(('', '', 'FR', 'IT'))},,"
-                f"{source.choice(('', 'Europe/Lisbon'))},{source.choice(('', 'natural', 'legal'))}"
-                for one in some(0.1)
-            ],
-        ),
+    load(
+        "contact",
+        "number,controller,directory_listed,region,subdivision,timezone,subject_type",
+        [
+            f"{one},{who()},{source.choice(('yes', 'no', ''))},{source.choice(('', '', 'FR', 'IT'))},,"
+            f"{source.choice(('', 'Europe/Lisbon'))},{source.choice(('', 'natural', 'legal'))}"
+            for one in some(0.1)
+        ],
     )
     for register, start, as_of in (("us-dnc", "+1", 3), ("tps", "+44", 5), ("ctps", "+44", 40)):
         listed = [one for one in pool if one.startswith(start) and source.random() < 0.4]
