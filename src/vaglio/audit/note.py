@@ -44,23 +44,12 @@ class Verifier:
         Raises:
             VerificationError: when it is none, or its key id is not that of its key.
         """
-        name, _, rest = vkey.strip().partition("+")
-        key_id, _, key = rest.partition("+")
-        try:
-            raw = b64decode(key, validate=True)
-        except (Base64Error, ValueError):
-            raw = b""
-        if not usable_name(name) or len(raw) != _KEY + 1 or raw[:1] != _ED25519:
-            raise VerificationError("verifier key: expected NAME+KEYID+BASE64 of an Ed25519 key on one line")
-        made = cls(name, raw[1:])
-        if made.key_id.hex() != key_id:
-            raise VerificationError(f"verifier key {name}: its key id {key_id!r} is not that of its key")
-        return made
+        return cls(*named_key(vkey, _ED25519, "verifier key"))
 
     @property
     def key_id(self) -> bytes:
         """SHA-256(name, newline, 0x01, public key), the first four bytes."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _ED25519 + self.public).digest()[:_KEY_ID]
+        return key_id(self.name, _ED25519, self.public)
 
     @property
     def vkey(self) -> str:
@@ -74,6 +63,32 @@ class Verifier:
         except InvalidSignature:
             return False
         return True
+
+
+def key_id(name: str, kind: bytes, public: bytes) -> bytes:
+    """SHA-256(name, newline, signature type, public key), the first four bytes."""
+    return hashlib.sha256(name.encode() + b"\n" + kind + public).digest()[:_KEY_ID]
+
+
+def named_key(line: str, kind: bytes, what: str) -> tuple[str, bytes]:
+    """Name and public key of a verifier key line of one signature type.
+
+    Raises:
+        VerificationError: when it is none, or its key id is not that of its key; it names `what` was read.
+    """
+    name, _, rest = line.strip().partition("+")
+    told, _, key = rest.partition("+")
+    try:
+        raw = b64decode(key, validate=True)
+    except (Base64Error, ValueError):
+        raw = b""
+    if not usable_name(name) or len(raw) != _KEY + 1 or raw[:1] != kind:
+        raise VerificationError(
+            f"{what}: expected NAME+KEYID+BASE64 of an Ed25519 key of type 0x{kind.hex()}, one line"
+        )
+    if key_id(name, kind, raw[1:]).hex() != told:
+        raise VerificationError(f"{what} {name}: its key id {told!r} is not that of its key")
+    return name, raw[1:]
 
 
 @dataclass(frozen=True, slots=True)

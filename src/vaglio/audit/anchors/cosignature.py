@@ -1,8 +1,5 @@
 """Cosignatures (c2sp.org/tlog-cosignature), Ed25519: a witness saw the checkpoint, and it continues the last."""
 
-import hashlib
-from base64 import b64decode
-from binascii import Error as Base64Error
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -10,11 +7,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from vaglio.audit.checkpoint import Checkpoint
-from vaglio.audit.note import MAX_SIGNATURES, Note, Signature, usable_name
+from vaglio.audit.note import MAX_SIGNATURES, Note, Signature, key_id, named_key
 from vaglio.errors import VerificationError
 
 _TYPE: Final = b"\x04"
-_KEY: Final = 32
 _TIME: Final = 8
 _SIGNATURE: Final = 64
 
@@ -33,23 +29,12 @@ class WitnessKey:
         Raises:
             VerificationError: when it is none, or its key id is not that of its key.
         """
-        name, _, rest = vkey.strip().partition("+")
-        key_id, _, key = rest.partition("+")
-        try:
-            raw = b64decode(key, validate=True)
-        except (Base64Error, ValueError):
-            raw = b""
-        if not usable_name(name) or len(raw) != _KEY + 1 or raw[:1] != _TYPE:
-            raise VerificationError("witness key: expected NAME+KEYID+BASE64 of an Ed25519 cosignature key (0x04)")
-        made = cls(name, raw[1:])
-        if made.key_id.hex() != key_id:
-            raise VerificationError(f"witness key {name}: its key id {key_id!r} is not that of its key")
-        return made
+        return cls(*named_key(vkey, _TYPE, "witness key"))
 
     @property
     def key_id(self) -> bytes:
         """SHA-256(name, newline, 0x04, public key), the first four bytes."""
-        return hashlib.sha256(self.name.encode() + b"\n" + _TYPE + self.public).digest()[:4]
+        return key_id(self.name, _TYPE, self.public)
 
 
 @dataclass(frozen=True, slots=True)
