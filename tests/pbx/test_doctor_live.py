@@ -136,3 +136,14 @@ def test_a_refused_login_is_a_finding(running_pbx: Pbx, tmp_path: Path) -> None:
         (tmp_path / "doctor").write_text("wrong")
         (finding,) = weighty(vaglio.json("doctor", codes=(1,)))
     assert "login as 'vaglio-doctor' refused" in finding["what"]
+
+
+def test_the_snippets_for_freepbx_and_vicidial_are_healthy(running_pbx: Pbx, tmp_path: Path) -> None:
+    """Dials through variables are no doubt where the hook has asked the gate."""
+    assert running_pbx.asterisk.pid
+    snippets = [*(CONF / "freepbx").glob("vaglio-*.conf"), *(CONF / "vicidial").glob("*.conf")]
+    extra = {file.name: file.read_text() for file in snippets}
+    included = "#include vaglio-freepbx.conf\n#include vaglio-vicidial.conf\n"
+    extra["extensions_local.conf"] = included + (Path(__file__).parent / "distributions.conf").read_text()
+    with examined(tmp_path, extra) as vaglio, vaglio:
+        assert weighty(vaglio.json("doctor")) == []
