@@ -110,6 +110,7 @@ def test_the_log_tells_of_the_list_and_of_no_number(house: Shell, home: Path, tm
         ("phone,mobile\n1,2\n", (), "several columns"),
         ("id,phone\n1,2\n", ("--number-column", "fax"), "no column 'fax'"),
         ("id,phone\n1,2\n", ("--region", "ZZ"), "--region"),
+        ("id,phone\n" + ('"1,x\n' + "2,3331230101\n" * 6000) * 10, (), "never closed"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_one_line(
@@ -151,3 +152,12 @@ def test_a_quote_that_never_closes_swallows_no_list(house: Shell, tmp_path: Path
     file = tmp_path / "leads.csv"
     file.write_text('id,phone\n"1,x\n' + f"2,{FREE}\n" * 6000, encoding="utf-8")
     assert scrub(house, file, "--json").json["allowed"] > 5000
+
+
+def test_a_stray_quote_hides_no_lead_in_another_record(house: Shell, tmp_path: Path) -> None:
+    """A quote in the middle of a cell opens nothing: the lines behind it are judged for themselves."""
+    file = tmp_path / "leads.csv"
+    file.write_text(f'note,phone\n5" pipe,{FREE}\nx,{OPPOSED}\n6" pipe,{FREE}\n', encoding="utf-8")
+    done = scrub(house, file, "--json").json
+    assert (done["allowed"], done["blocked"]) == (2, 1)
+    assert OPPOSED not in lists(tmp_path)[0].decode()

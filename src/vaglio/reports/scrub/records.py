@@ -7,14 +7,19 @@ can be handed on byte for byte. UTF-16 is read as UTF-8.
 import codecs
 import csv
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import BinaryIO, Final
 
+from vaglio.errors import InputError
+
 MAX_RECORD: Final = 64 * 1024
 """Bytes of one record, line ends within quotes included; what is longer is cut line by line instead."""
 DELIMITERS: Final = (b",", b";", b"\t", b"|")
+_MOST_OPEN: Final = 8
+"""Quotes that never close, in a block; each costs a look at as much as a record may have."""
 BLOCK: Final = 4 * 1024 * 1024
 
 
@@ -51,8 +56,10 @@ def mark_of(first: bytes) -> bytes:
     return codecs.BOM_UTF8 if first.startswith(marks) else b""
 
 
-def records(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+def records(blocks: Iterator[bytes], delimiter: bytes) -> Iterator[list[bytes]]:
     """The records of a list, each with its line end, some thousands at a time; blank lines too."""
+    quoted = re.compile(rb'(^|%b)"(?:[^"]|"")*+"' % re.escape(delimiter))
+    opening = re.compile(rb'(?:^|%b)"' % re.escape(delimiter))
     left = b""
     for block in blocks:
         left += block
@@ -65,7 +72,7 @@ def records(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
         whole, left = left[:end], left[end:]
         found = whole.splitlines(keepends=True) if b"\r" not in whole else _lines(whole)
         if b'"' in whole:
-            found, open_quote = _joined(found)
+            found, open_quote = _joined(found, quoted, opening)
             left = open_quote + left
         if found:
             yield found
@@ -80,28 +87,34 @@ def _lines(data: bytes) -> list[bytes]:
     return [line + b"\n" for line in lines] + ([last] if last else [])
 
 
-def _joined(lines: list[bytes]) -> tuple[list[bytes], bytes]:
-    """Lines that a quoted line end had parted put together, and what is still open at the end."""
+def _joined(
+    lines: list[bytes], quoted: re.Pattern[bytes], opening: re.Pattern[bytes]
+) -> tuple[list[bytes], bytes]:
+    """Lines that a quoted line end had parted put together, and what is still open at the end.
+
+    A quote opens a cell only where the cell begins, so that a stray one hides no lead within another's record.
+    """
     found: list[bytes] = []
-    held: list[bytes] = []
-    size = 0
-    quotes = 0
-    for line in lines:
-        amount = line.count(b'"')
-        if not held and amount % 2 == 0:
-            found.append(line)
-            continue
-        held.append(line)
-        size += len(line)
-        quotes += amount
-        if quotes % 2 == 0:
-            found.append(b"".join(held))
-        elif size > MAX_RECORD:  # a quote that was never closed is not one
-            found += held
+    held = b""
+    at = given_up = 0
+    while at < len(lines):
+        still_open = bool(held) and b'"' not in lines[at]
+        held += lines[at]
+        if not still_open and (b'"' not in held or not opening.search(quoted.sub(rb"\1q", held))):
+            found.append(held)
+        elif len(held) > MAX_RECORD:  # a quote that was never closed is not one
+            given_up += 1
+            if given_up > _MOST_OPEN:
+                raise InputError("the list: quotes that are never closed stand everywhere; save it as CSV again")
+            first, _, rest = held.partition(b"\n")
+            found.append(first + b"\n")
+            at -= rest.count(b"\n")
         else:
+            at += 1
             continue
-        held, size, quotes = [], 0, 0
-    return found, b"".join(held)
+        held = b""
+        at += 1
+    return found, held
 
 
 def decoded(record: bytes) -> str:
@@ -118,7 +131,7 @@ def cells(record: bytes, delimiter: bytes) -> list[str]:
     if '"' not in text:
         return [cell.strip() for cell in text.split(delimiter.decode())]
     try:
-        row = next(csv.reader(text.splitlines(keepends=True), delimiter=delimiter.decode()), [])
+        row = next(csv.reader((text,), delimiter=delimiter.decode()), [])
     except csv.Error:
         row = text.split(delimiter.decode())
     return [cell.strip() for cell in row]
@@ -145,9 +158,10 @@ def _cell(row: list[str], column: int) -> str:
 def delimiter_of(sample: Sequence[bytes]) -> bytes:
     """The delimiter that parts most of the sample's records as often as the first one; a comma where none does."""
     best, most = b",", (0, 0)
+    sample = [line[:MAX_RECORD] for line in sample]
     for delimiter in DELIMITERS:
         widths = [len(cells(record, delimiter)) for record in sample]
-        score = (sum(width == widths[0] for width in widths), widths[0])
-        if widths[0] > 1 and score > most:
+        score = (sum(width == widths[0] for width in widths), widths[0] if widths else 0)
+        if widths and widths[0] > 1 and score > most:
             best, most = delimiter, score
     return best

@@ -126,7 +126,7 @@ def _scrubbed(
         first = next(source.records, [])
         if not first:
             raise InputError(f"{order.file}: empty; a list has one lead a line")
-        delimiter = b"," if source.workbook else delimiter_of(first[:_SAMPLE])
+        delimiter = source.delimiter
         layout = _layout(order, first[:_SAMPLE], delimiter, campaign.region)
         end = b"\r\n" if first[0].endswith(b"\r\n") else b"\n"
         header = first.pop(0) if layout.header else None
@@ -174,17 +174,20 @@ class _Source:
 
     mark: bytes
     """Its byte order mark."""
+    delimiter: bytes
     records: Iterator[list[bytes]]
     """Some thousands at a time, blank ones left out."""
-    workbook: bool
 
 
 def _source(file: Path, stream: Stream) -> _Source:
     first = stream.read()
     if first.startswith(MAGIC):
         data = first + stream.read(MAX_BYTES + 1)
-        return _Source(b"", _filled(workbook_records(file, data)), workbook=True)
-    return _Source(mark_of(first), _filled(records(stream.blocks(first))), workbook=False)
+        return _Source(b"", b",", _filled(workbook_records(file, data)))
+    blocks = stream.blocks(first)
+    start = next(blocks, b"")
+    delimiter = delimiter_of([line for line in start.split(b"\n", _SAMPLE)[:_SAMPLE] if line.strip()])
+    return _Source(mark_of(first), delimiter, _filled(records(chain((start,), blocks), delimiter)))
 
 
 def _filled(groups: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
