@@ -1,12 +1,12 @@
 # Everything a newcomer needs: `make demo` shows the main job, `make test` proves it. Each sets up what it needs.
 PY := .venv/bin/python
 
-.PHONY: demo test lint format bench fuzz pin setup asterisk clean
+.PHONY: demo test lint format bench fuzz pin setup parts asterisk clean
 
 demo: setup ## real calls through a real Asterisk: verdicts shown, log verified
 	@$(PY) -m lab.demo
 
-test: setup asterisk ## the whole suite, real calls included, with branch coverage
+test: setup parts asterisk ## the whole suite, real calls included, with branch coverage
 	@$(PY) -m coverage erase
 	@$(PY) -m coverage run -m pytest $(PYTEST_ARGS)
 	@$(PY) -m coverage combine --quiet
@@ -36,6 +36,9 @@ pin: setup ## new versions, with hashes
 
 setup:
 	@scripts/setup requirements-dev.txt
+
+parts:
+	@scripts/test-parts
 
 asterisk: setup
 	@$(PY) -m lab.asterisk fetch

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tests.audit.conftest import Site
 
 HERE = Path(__file__).parent
+MINUTE = 60.0
 
 
 def start(site: Site, mode: str, seconds: float) -> subprocess.Popen[bytes]:
@@ -59,10 +60,12 @@ def test_nothing_acknowledged_is_lost_when_the_process_is_killed(site: Site) -> 
     assert [name for name, seq, _ in told if entries.get(seq) != name] == []
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_four_processes_append_at_once(site: Site) -> None:
-    """One at a steady rate, three as fast as they can: one order, no loss, no duplicate, and fair turns."""
-    processes = [start(site, mode, 2.5) for mode in ("hot", "tight", "tight", "tight")]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
+    """For a minute, one steady and three as fast as they can: one order, no loss, no duplicate, fair turns."""
+    processes = [start(site, mode, MINUTE) for mode in ("hot", "tight", "tight", "tight")]
+    outputs = [process.communicate(timeout=3 * MINUTE)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0, 0, 0]
     told = [acknowledged(output) for output in outputs]
     numbers = [seq for lines in told for _, seq, _ in lines]
@@ -82,7 +85,8 @@ def faults(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The library that makes disk operations fail."""
     compiler = shutil.which("cc")
     if compiler is None:
-        pytest.skip("no C compiler here to build the library that makes disk operations fail")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("NO C COMPILER HERE: the library that makes disk operations fail cannot be built; run make parts")
     library = tmp_path_factory.mktemp("faults") / "faults.so"
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, HERE / "faults.c", "-ldl"], check=True)
     return library

@@ -47,6 +47,16 @@ def test_a_block_exits_one_and_names_rule_fact_and_law(house: Shell) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "sentence"),
+    [("it", "La persona si è opposta"), ("fr_FR.UTF-8", "La personne s'est opposée"), ("xx", "The person")],
+)
+def test_a_person_reads_the_reason_in_their_language(house: Shell, language: str, sentence: str) -> None:
+    """English, Italian and French; English where the language is none of them."""
+    done = house("check", "+393331234567", "--campaign", "renewals", "--language", language)
+    assert sentence in done.out
+
+
+@pytest.mark.parametrize(
     ("number", "options", "reason", "e164"),
     [
         ("00393331234567", (), "OPPOSITION", "+393331234567"),

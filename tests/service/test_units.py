@@ -1,6 +1,7 @@
 """The systemd units: what they promise of hardening, watchdog and sockets."""
 
 import configparser
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,10 @@ import pytest
 UNITS = Path(__file__).parents[2] / "systemd"
 SERVICES = sorted(UNITS.glob("*.service"), key=lambda unit: unit.name)
 MOST_EXPOSED = 2.0
-analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+analyze = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None and not os.environ.get("CI"),
+    reason="SYSTEMD-ANALYZE IS NOT INSTALLED: the units are not analysed",
+)
 
 
 def section(unit: Path, name: str) -> configparser.SectionProxy:

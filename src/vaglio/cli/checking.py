@@ -8,6 +8,7 @@ from vaglio.cli.main import app
 from vaglio.cli.numbers import read_instant
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_table
 from vaglio.model import Verdict
+from vaglio.rules import reason_text
 from vaglio.screening import Judgement
 from vaglio.site import Site
 
@@ -22,6 +23,12 @@ def check(
         typer.Option("--caller-id", metavar="N", help="Left out: the campaign's first declared number."),
     ] = None,
     at: Annotated[str | None, typer.Option("--at", metavar="ISO", help="Another instant, with its zone.")] = None,
+    language: Annotated[
+        str,
+        typer.Option(
+            "--language", metavar="XX", envvar="LANG", help="Of the reason: en, it, fr.", show_envvar=True
+        ),
+    ] = "en",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,7 +42,7 @@ def check(
     if json:
         print_json(explained(judgement))
     else:
-        _show(judgement)
+        _show(judgement, language)
     if judgement.decision.verdict is Verdict.BLOCK:
         raise typer.Exit(1)
 
@@ -69,12 +76,13 @@ def explained(judgement: Judgement) -> dict[str, Any]:
     }
 
 
-def _show(judgement: Judgement) -> None:
+def _show(judgement: Judgement, language: str) -> None:
     decision = judgement.decision
     typer.echo(
         f"{decision.verdict.upper()}  {decision.reason}"
         + (f" (would be {decision.would_be})" if decision.would_be else "")
     )
+    typer.echo(reason_text(decision.reason, language))
     typer.echo(
         f"number      {judgement.call.number.e164 or judgement.call.number.digits} ({judgement.call.number.kind})"
     )
