@@ -1,5 +1,6 @@
 """The doctor's reading of a dialplan, on events as `ShowDialPlan` sends them."""
 
+import time
 from collections.abc import Mapping
 
 import pytest
@@ -224,6 +225,38 @@ _X.,2,Dial(PJSIP/${EXTEN}@trunk,30)
     assert places(found(text)) == [("path", "out", "_X.", 2)]
 
 
+def test_of_several_b_options_the_last_one_counts() -> None:
+    """Dial heeds no other."""
+    text = GATED.replace("b(vaglio-gate^s^1)", "b(vaglio-gate^s^1)b(headers^s^1)")
+    assert places(found(text)) == [("second-gate", "out", "_X.", 2)]
+
+
+def test_an_address_that_is_dialled_is_a_doubt() -> None:
+    """No peer, so no trunk: but it leaves."""
+    assert [one.check for one in found("[out]\n_X.,1,Dial(SIP/${EXTEN}@10.0.0.1,30)\n")] == ["host"]
+
+
+def test_a_context_people_can_transfer_into_is_open() -> None:
+    """TRANSFER_CONTEXT names it."""
+    text = """
+[out]
+_X.,1,Gosub(vaglio,s,1(${EXTEN},energy))
+_X.,2,Set(__TRANSFER_CONTEXT=behind)
+_X.,3,Goto(behind,${EXTEN},1)
+[behind]
+_X.,1,Dial(PJSIP/${EXTEN}@trunk,30)
+"""
+    assert places(found(text)) == [("path", "behind", "_X.", 1)]
+
+
+def test_twenty_thousand_extensions_are_examined_in_seconds() -> None:
+    """A large PBX keeps nobody waiting; the bound is generous for a busy machine."""
+    rows = [f"{n},1,NoOp()\n{n},2,Goto(out,{n},1)" for n in range(100_000, 120_000)]
+    begun = time.monotonic()
+    assert found("[phones]\n" + "\n".join(rows) + GATED) == []
+    assert time.monotonic() - begun < 15
+
+
 def test_an_originate_to_a_trunk_is_a_path_whatever_was_asked() -> None:
     """The pass is of another channel."""
     text = "[out]\n_X.,1,Gosub(vaglio,s,1(1,e))\n_X.,2,Originate(PJSIP/${EXTEN}@trunk,app,Wait,9)\n"
@@ -325,6 +358,7 @@ def test_a_switch_cannot_be_seen_into() -> None:
         ("${PJSIP_DIAL_CONTACTS(101)}", "101", Reach.UNKNOWN),
         ("${OUT_${DIAL_TRUNK}}/${OUTNUM}", "s", Reach.UNKNOWN),
         ("PJSIP/agent", "s", Reach.ELSEWHERE),
+        ("SIP/${EXTEN}@10.0.0.1", "_X.", Reach.HOST),
     ],
 )
 def test_where_a_destination_leads(destination: str, extension: str, leads: Reach) -> None:

@@ -12,6 +12,8 @@ MAX_STEPS: Final = 500_000
 
 Point = tuple[str, str, int]
 """Context, extension, priority."""
+_Kinds = tuple[tuple[str, ...], tuple[str, ...]]
+"""Extensions that are numbers, and those that are patterns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,17 @@ class Dialplan:
     def _labels(self) -> dict[tuple[str, str, str], int]:
         return {(step.context, step.extension, step.label): step.priority for step in self.steps if step.label}
 
+    @cached_property
+    def _kinds(self) -> dict[str, _Kinds]:
+        return {name: _sorted_out(here) for name, here in self.extensions.items()}
+
+    @cached_property
+    def _kinds_at(self) -> dict[tuple[str, int], _Kinds]:
+        found: dict[tuple[str, int], dict[str, None]] = {}
+        for step in self.steps:
+            found.setdefault((step.context, step.priority), {})[step.extension] = None
+        return {place: _sorted_out(here) for place, here in found.items()}
+
     def seen_from(self, context: str) -> list[str]:
         """The context and all it includes, each once, in the order they are searched."""
         found: list[str] = []
@@ -83,7 +96,9 @@ class Dialplan:
         """The points a jump may lead to; a priority may be a label, and `*` is any."""
         for name in self.seen_from(context):
             here = self.extensions.get(name, {})
-            matching = [extension] if extension in here else [one for one in here if overlap(one, extension)]
+            matching = (
+                [extension] if extension in here else _overlapping(self._kinds.get(name, ((), ())), extension)
+            )
             if found := [point for one in matching for point in self._points(name, one, priority)]:
                 return found
         return []
@@ -106,8 +121,8 @@ class Dialplan:
         return [
             (name, other, priority + 1)
             for name in self.seen_from(context)
-            for other, priorities in self.extensions.get(name, {}).items()
-            if priority + 1 in priorities and (other, name) != (extension, context) and overlap(other, extension)
+            for other in _overlapping(self._kinds_at.get((name, priority + 1), ((), ())), extension)
+            if (other, name) != (extension, context)
         ]
 
     def rounds(self) -> list[tuple[str, ...]]:
@@ -170,3 +185,19 @@ def read(events: Iterable[Mapping[str, str]]) -> Dialplan:
         {name: tuple(inner) for name, inner in includes.items()},
         {name: tuple(inner) for name, inner in switches.items()},
     )
+
+
+def _sorted_out(extensions: Iterable[str]) -> _Kinds:
+    names = tuple(extensions)
+    return (
+        tuple(name for name in names if not name.startswith("_")),
+        tuple(name for name in names if name.startswith("_")),
+    )
+
+
+def _overlapping(kinds: _Kinds, extension: str) -> list[str]:
+    """Those that may match the same number; of thousands of numbers in a context only patterns are compared."""
+    numbers, patterns = kinds
+    if not extension.startswith("_"):
+        return [one for one in patterns if overlap(one, extension)]
+    return [one for one in (*numbers, *patterns) if overlap(one, extension)]

@@ -111,6 +111,8 @@ def _ways(dialplan: Dialplan, around: Surroundings) -> Iterator[Finding]:
                 yield from _to_trunk(one)
             case Reach.UNKNOWN if one.ungated_from is not None and not one.leg.gated:
                 yield _cannot_tell(one, one.ungated_from)
+            case Reach.HOST if one.ungated_from is not None and not one.leg.gated:
+                yield _outside(one)
             case _:
                 pass
     for step in found.unfollowed:
@@ -165,6 +167,17 @@ def _cannot_tell(one: Reached, begun: Point) -> Finding:
         Level.DOUBT,
         f"{what}; the gate has not been asked{_begun(begun, one.step.point)}",
         "where it may be a trunk, add the line before this priority; else name the peer in the dialplan",
+        *one.step.point,
+        f"same => n,Gosub(vaglio,s,1(${{FILTER(0-9+,{number_in(one.leg.destination)})}},CAMPAIGN))",
+    )
+
+
+def _outside(one: Reached) -> Finding:
+    return Finding(
+        "host",
+        Level.DOUBT,
+        "an address is dialled, no peer, and the gate has not been asked",
+        "where calls leave by it, add the line before this priority; make it a peer that stands in trunks",
         *one.step.point,
         f"same => n,Gosub(vaglio,s,1(${{FILTER(0-9+,{number_in(one.leg.destination)})}},CAMPAIGN))",
     )

@@ -1,16 +1,22 @@
 """Every way a call can take through the dialplan, with and without the gate's word.
 
 Followed are priorities, jumps, subroutines with their returns, macros and Local channels. A call begins in every
-context that nothing else jumps into, in those of the endpoints, and in what these include; a leg that no such call
-reaches counts as a beginning of its own. A conditional jump goes both ways; one into a variable is not followed.
+context that nothing else jumps into, in those of the endpoints and of transfers, and in what these include; a leg
+that no such call reaches counts as a beginning of its own. A conditional jump goes both ways; one into a variable
+is not followed.
 """
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from vaglio.pbx.doctor.dialplan import Dialplan, Point, Step
 from vaglio.pbx.doctor.steps import GATE, Jump, Leg, Meaning, Way, meaning
+
+_TRANSFERRED: Final = re.compile(r"(?:TRANSFER|FORWARD)_CONTEXT\s*=\s*([^\s,)&]+)")
+"""Where a person in the call can send it."""
 
 Frame = tuple[Point, bool, bool] | None
 """The subroutine a call is in: where it began, whether the gate had spoken, whether it is a macro."""
@@ -162,7 +168,8 @@ def _beginnings(dialplan: Dialplan, meanings: dict[Step, Meaning], entrances: Co
         for jump in what.jumps
         if jump.context not in ("", step.context) and jump.way is not Way.BEGIN
     }
-    roots = [name for name in sorted(dialplan.contexts) if name not in jumped_into or name in entrances]
+    entered = {*entrances, *(name for step in dialplan.steps for name in _TRANSFERRED.findall(step.data))}
+    roots = [name for name in sorted(dialplan.contexts) if name not in jumped_into or name in entered]
     open_to_calls = dict.fromkeys(inner for name in roots for inner in dialplan.seen_from(name))
     return [
         (name, extension, 1)

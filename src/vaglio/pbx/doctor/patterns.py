@@ -3,6 +3,7 @@
 Read loosely on purpose: where two patterns may match one number, the doctor takes it that they do.
 """
 
+from functools import lru_cache
 from typing import Final
 
 _CLASSES: Final = {"X": "0123456789", "Z": "123456789", "N": "23456789"}
@@ -27,6 +28,7 @@ def is_open(pattern: str) -> bool:
     return _read(pattern)[1]
 
 
+@lru_cache(maxsize=65_536)
 def _read(extension: str) -> tuple[list[frozenset[str]], bool]:
     """The characters each place may hold, and whether any may follow."""
     if not extension.startswith("_"):

@@ -52,8 +52,9 @@ class Leg:
 
     @property
     def gated(self) -> bool:
-        """Whether the second gate stands on it."""
-        return SECOND_GATE in self.options
+        """Whether the second gate stands on it: of several b() Dial heeds the last."""
+        last = max((found.start() for found in _PREDIAL.finditer(self.options)), default=-1)
+        return last >= 0 and self.options.startswith(SECOND_GATE, last)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Meaning:
     returns: bool = False
 
 
+_PREDIAL: Final = re.compile(r"b\(")
 _ENDS: Final = frozenset({"hangup", "congestion", "busy"})
 _INNER: Final = re.compile(r"\s*([A-Za-z0-9_]+)\s*\((.*)\)\s*", re.DOTALL)
 _OPENERS: Final = {"(": ")", "[": "]", "{": "}"}

@@ -18,6 +18,8 @@ class Reach(StrEnum):
     TRUNK = "trunk"
     UNKNOWN = "unknown"
     """Only the running call knows."""
+    HOST = "host"
+    """To an address, past every peer."""
     ELSEWHERE = "elsewhere"
 
 
@@ -39,18 +41,14 @@ def reach(
         return Reach.UNKNOWN
     peer = _peer(rest)
     known = [trunk.rpartition("/")[2] for trunk in trunks if _same_technology(trunk, technology)]
-    if technology.upper() == "DAHDI":
-        # A group (g1) stands for channels that have other names.
-        peers = [trunk for trunk in trunks if trunk.upper().startswith("DAHDI/")]
-        return Reach.TRUNK if peers else Reach.ELSEWHERE
-    if peer == _EXTENSION and extension:
-        if is_open(extension):
-            return Reach.UNKNOWN
+    if peer == _EXTENSION and extension and not is_open(extension):
         return Reach.UNKNOWN if any(overlap(extension, one) for one in known) else Reach.ELSEWHERE
+    # A group of DAHDI channels (g1) has another name than its channels.
+    if peer in known or (technology.upper() == "DAHDI" and known):
+        return Reach.TRUNK
     if "${" in peer or "$[" in peer:
         return Reach.UNKNOWN
-    named = {trunk.partition("/")[2] if "/" in trunk else trunk for trunk in trunks}
-    return Reach.TRUNK if peer in known or peer in named & set(known) else Reach.ELSEWHERE
+    return Reach.HOST if technology.upper() in {"SIP", "IAX2"} and "." in peer else Reach.ELSEWHERE
 
 
 def number_in(destination: str) -> str:
