@@ -147,3 +147,10 @@ def test_the_snippets_for_freepbx_and_vicidial_are_healthy(running_pbx: Pbx, tmp
     extra["extensions_local.conf"] = included + (Path(__file__).parent / "distributions.conf").read_text()
     with examined(tmp_path, extra) as vaglio, vaglio:
         assert weighty(vaglio.json("doctor")) == []
+
+
+def test_a_pbx_without_any_endpoint_has_not_refused_anything(running_pbx: Pbx, tmp_path: Path) -> None:
+    """What is missing is the trunk, not a right."""
+    assert running_pbx.asterisk.pid
+    with examined(tmp_path, {"pjsip.conf": "[global]\ntype = global\n"}) as vaglio, vaglio:
+        assert [one["check"] for one in weighty(vaglio.json("doctor", codes=(1,)))] == ["trunks"]

@@ -166,12 +166,18 @@ class _Session:
         try:
             listed = await self.many("PJSIPShowEndpoints")
         except RefusedError as error:
+            if "ermission" not in str(error):
+                # There is no endpoint, or no chan_pjsip.
+                return {}, frozenset(), 0
             self.refused.append(str(error))
             return None, frozenset(), 0
         found = {one["ObjectName"]: one.get("OutboundAuths", "") for one in listed if one.get("ObjectName")}
         contexts: set[str] = set()
         for name in list(found)[:_MOST_ENDPOINTS]:
-            details = await self.many("PJSIPShowEndpoint", Endpoint=name)
+            try:
+                details = await self.many("PJSIPShowEndpoint", Endpoint=name)
+            except RefusedError:
+                continue  # gone since it was listed
             contexts |= {one["Context"] for one in details if one.get("Event") == "EndpointDetail"}
         return found, frozenset(contexts), max(0, len(found) - _MOST_ENDPOINTS)
 
