@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from vaglio import config
@@ -18,6 +19,7 @@ from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
 from vaglio.numbers import emergency_numbers
 from vaglio.rules import Rulebooks, load
+from vaglio.rules.jurisdiction import rulebook_of_region
 from vaglio.screening import Screener
 
 CONFIGURATION = """\
@@ -90,6 +92,19 @@ class Site:
         """
         site_file = self.settings.rules.site_file
         return load(self.settings.path(site_file) if site_file else None, rulebook_file=tried)
+
+    def campaigns_asking(self, at: datetime) -> dict[str, list[str]]:
+        """Register → the campaigns that run at that time and in whose region a rulebook may ask it."""
+        rulebooks = self.rulebooks()
+        asking: dict[str, list[str]] = {}
+        with IndexReader.open(self.index_file) as index:
+            for one in index.campaigns():
+                if one.ends is not None and one.ends < at.date():
+                    continue
+                jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
+                for name in rulebooks.registers(jurisdiction, at):
+                    asking.setdefault(name, []).append(one.id)
+        return asking
 
     def emergency(self) -> frozenset[str]:
         """The numbers that always pass.

@@ -1,7 +1,6 @@
 """`vaglio doctor`: does every way to a trunk pass the gate, and would a verdict come? Changes nothing."""
 
 import asyncio
-import ssl
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -12,10 +11,10 @@ from vaglio.cli.main import app
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_json
 from vaglio.clock import now
 from vaglio.config import Pbx, Settings
-from vaglio.errors import ConfigError, InputError, VaglioError
+from vaglio.errors import InputError, VaglioError
 from vaglio.index import overview
 from vaglio.index.definitions import definitions
-from vaglio.index.reader import Reader
+from vaglio.pbx.accounts import account
 from vaglio.pbx.ami import Account
 from vaglio.pbx.amiwire import AmiError
 from vaglio.pbx.doctor import installation
@@ -23,7 +22,6 @@ from vaglio.pbx.doctor.asking import Answers, ask
 from vaglio.pbx.doctor.finding import Finding, Level
 from vaglio.pbx.doctor.installation import Listener
 from vaglio.pbx.doctor.pbx import Service, judge
-from vaglio.rules.jurisdiction import rulebook_of_region
 from vaglio.site import Site
 
 HERE = "installation"
@@ -40,7 +38,11 @@ def doctor(
     """Does every path to a trunk pass the gate? Asked of the running PBX; with what else stops or frees calls."""
     site = Site.at(config)
     chosen = _chosen(site.settings, pbx)
-    accounts = {one.name: _account(site.settings, one) for one in chosen if one.doctor_username}
+    accounts = {
+        one.name: account(site.settings, one, one.doctor_username, one.doctor_secret_file, "doctor_")
+        for one in chosen
+        if one.doctor_username
+    }
     found = {HERE: _installation(site), **asyncio.run(_all(site, chosen, accounts))}
     if json:
         print_json(_document(found))
@@ -56,22 +58,6 @@ def _chosen(settings: Settings, name: str | None) -> list[Pbx]:
         known = ", ".join(one.name for one in settings.pbxs) or "none"
         raise InputError(f"--pbx {name!r}: not in the configuration; known are: {known}")
     return chosen
-
-
-def _account(settings: Settings, pbx: Pbx) -> Account:
-    secret = configuration.read_secret(settings, pbx.doctor_secret_file)
-    if secret is None:
-        raise ConfigError(f"[[pbx]] {pbx.name}: doctor_username without doctor_secret_file; name the file")
-    if not pbx.trunks:
-        raise ConfigError(f'[[pbx]] {pbx.name}: trunks is empty; name each, such as trunks = ["PJSIP/carrier"]')
-    tls = None
-    if pbx.tls:
-        file = settings.path(pbx.tls_ca_file) if pbx.tls_ca_file else None
-        try:
-            tls = ssl.create_default_context(cafile=file)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"[[pbx]] {pbx.name}: tls_ca_file cannot be used ({error}); expected PEM") from error
-    return Account(pbx.name, pbx.host, pbx.port, pbx.doctor_username or "", secret, tls)
 
 
 async def _all(site: Site, chosen: list[Pbx], accounts: dict[str, Account]) -> dict[str, list[Finding]]:
@@ -111,24 +97,10 @@ def _installation(site: Site) -> list[Finding]:
         found.append(Finding("pbx", Level.DOUBT, "no [[pbx]] is configured: no dialplan was examined", remedy))
     try:
         known = overview.registers(site.index_file, definitions(site.settings.registers))
-        found += installation.registers(known, _asking(site))
+        found += installation.registers(known, site.campaigns_asking(now()))
     except VaglioError as error:
         found.append(Finding("files", Level.FAULT, str(error)))
     return found
-
-
-def _asking(site: Site) -> dict[str, list[str]]:
-    """Register → the campaigns that run now and in whose region a rulebook may ask it."""
-    rulebooks, at = site.rulebooks(), now()
-    asking: dict[str, list[str]] = {}
-    with Reader.open(site.index_file) as index:
-        for one in index.campaigns():
-            if one.ends is not None and one.ends < at.date():
-                continue
-            jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
-            for name in rulebooks.registers(jurisdiction, at):
-                asking.setdefault(name, []).append(one.id)
-    return asking
 
 
 def _document(found: dict[str, list[Finding]]) -> dict[str, Any]:

@@ -17,9 +17,7 @@ from vaglio.errors import InputError
 from vaglio.index import batches, overview, snapshots, verdicts
 from vaglio.index.definitions import AnswerLayout, RegisterKind, definition, definitions
 from vaglio.index.overview import RegisterInfo
-from vaglio.index.reader import Reader
 from vaglio.index.rows import sha256_of
-from vaglio.rules.jurisdiction import rulebook_of_region
 from vaglio.site import Site
 
 register = typer.Typer(help="Registers: lists handed over, and keepers that are asked.", no_args_is_help=True)
@@ -183,7 +181,7 @@ def list_(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     """Every register: entries, age, days left, and the campaigns it matters to."""
     site = Site.at(config)
     found = overview.registers(site.index_file, definitions(site.settings.registers))
-    asking = _asking(site)
+    asking = site.campaigns_asking(now())
     if json:
         print_json([{**_plain(asdict(one)), "campaigns": asking.get(one.name, [])} for one in found])
         return
@@ -199,18 +197,6 @@ def list_(config: ConfigOption = None, *, json: JsonOption = False) -> None:
         "campaigns",
     )
     print_table("Registers", columns, ((*_row(one), " ".join(asking.get(one.name, ()))) for one in found))
-
-
-def _asking(site: Site) -> dict[str, list[str]]:
-    """Register → the campaigns in whose region a rulebook may ask it."""
-    rulebooks, at = site.rulebooks(), now()
-    asking: dict[str, list[str]] = {}
-    with Reader.open(site.index_file) as index:
-        for one in index.campaigns():
-            jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
-            for name in rulebooks.registers(jurisdiction, at):
-                asking.setdefault(name, []).append(one.id)
-    return asking
 
 
 def _row(one: RegisterInfo) -> tuple[object, ...]:

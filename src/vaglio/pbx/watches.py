@@ -1,16 +1,14 @@
 """All watched PBXs of one process, as configured in `[[pbx]]`."""
 
 import asyncio
-import ssl
 from collections.abc import Callable
-from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from vaglio import config
-from vaglio.config import Pbx, Settings
+from vaglio.config import Settings
 from vaglio.errors import ConfigError
-from vaglio.pbx.ami import Account, AmiState
+from vaglio.pbx.accounts import account
+from vaglio.pbx.ami import AmiState
 from vaglio.pbx.routes import Routes
 from vaglio.pbx.watch import Watch, Watched
 from vaglio.pbx.watched import WatchMetrics
@@ -68,28 +66,9 @@ class Watches:
         for pbx in settings.pbxs:
             if any(watch.watched.name == pbx.name for watch in made):
                 raise ConfigError(f"[[pbx]] {pbx.name}: the name is given twice; each PBX needs its own")
-            account = _account(settings, pbx)
-            if account is None:
+            if pbx.username is None:
                 continue
+            known = account(settings, pbx, pbx.username, pbx.secret_file)
             watched = Watched(pbx.name, pbx.peers, pbx.trunks, pbx.hang_up_unscreened, pbx.agent_within_seconds)
-            made.append(Watch(watched, account, self._routes, self._metrics, self._active))
+            made.append(Watch(watched, known, self._routes, self._metrics, self._active))
         return made
-
-
-def _account(settings: Settings, pbx: Pbx) -> Account | None:
-    if pbx.username is None:
-        return None
-    secret = config.read_secret(settings, pbx.secret_file)
-    if secret is None:
-        raise ConfigError(f"[[pbx]] {pbx.name}: username without secret_file; name the file with its secret")
-    if not pbx.trunks:
-        raise ConfigError(f'[[pbx]] {pbx.name}: trunks is empty; name each, such as trunks = ["PJSIP/carrier"]')
-    tls = _tls(settings, pbx.tls_ca_file, pbx.name) if pbx.tls else None
-    return Account(pbx.name, pbx.host, pbx.port, pbx.username, secret, tls)
-
-
-def _tls(settings: Settings, authorities: Path | None, name: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=settings.path(authorities) if authorities else None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"[[pbx]] {name}: tls_ca_file cannot be used ({error}); expected PEM") from error

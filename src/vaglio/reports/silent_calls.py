@@ -26,9 +26,7 @@ class Cap:
 
 CAPS: Final[Mapping[str, Cap]] = MappingProxyType(
     {
-        "it": Cap(
-            3.0, "Garante, provv. gen. 83 of 20 February 2014: 3 of 100 answered, a campaign", "secondary"
-        ),
+        "it": Cap(3.0, "Garante, provv. gen. 83 of 20 February 2014: 3 of 100 answered, a campaign", "secondary"),
         "gb": Cap(3.0, "Ofcom, persistent misuse: 3 % a campaign in 24 hours (figure before 2017)", "unconfirmed"),
         "us": Cap(3.0, "16 CFR 310.4(b)(4): 3 % a campaign in 30 days", "unconfirmed"),
         "ca": Cap(5.0, "CRTC: 5 % in a month", "unconfirmed"),
