@@ -186,6 +186,7 @@ def test_reload_takes_over_what_may_change(vaglio: Vaglio) -> None:
         ('[fastagi]\npeers = ["10.0.0.0/8"]\n', "secret_file"),
         ('[rules]\nsite_file = "none.toml"\n', "none.toml"),
         ('[rules]\nemergency_regions = ["XX"]\n', "emergency_regions"),
+        ('[[pbx]]\nname = "one"\nusername = "guard"\n', "secret_file"),
     ],
 )
 def test_reload_of_a_wrong_configuration_leaves_the_old_one(serving: Vaglio, text: str, told: str) -> None:

@@ -35,6 +35,10 @@ class Watches:
         for watch in self._watches:
             watch.ami.start()
 
+    def check(self, settings: Settings) -> None:
+        """Raise what `reload` would raise; nothing changes."""
+        self._made(settings)
+
     async def reload(self, settings: Settings) -> None:
         """Take over a new configuration; connections go on where nothing of them changed.
 

@@ -275,6 +275,7 @@ class Service:
             secret = await asyncio.to_thread(listening.secret, site.settings)
             await asyncio.to_thread(rulebooks.warm, now())
             site.anchors()  # whatever is wrong is wrong before the log says that it was taken over
+            await asyncio.to_thread(self._watches.check, site.settings)
             await self._writer.append(
                 make(EntryKind.CONFIG, now(), _stated(site.settings, rulebooks, standby=self._standby))
             )
