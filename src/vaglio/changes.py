@@ -22,6 +22,7 @@ from vaglio.errors import StoreError
 from vaglio.index.records import OppositionRecord
 from vaglio.index.store import Counts, Store
 from vaglio.numbers import Number
+from vaglio.turn import alone
 
 _T = TypeVar("_T")
 
@@ -125,8 +126,8 @@ class Changes:
         Raises:
             StoreError: when a database cannot be read or written.
         """
-        async with _undisturbed(self._store.path) as alone:
-            if not alone:
+        with alone(_lock_file(self._store.path)) as undisturbed:
+            if not undisturbed:
                 return 0
             left = await asyncio.to_thread(log.unconfirmed)
             for record in left:
@@ -158,24 +159,13 @@ async def _underway(index: Path) -> AsyncIterator[None]:
         os.close(lock)
 
 
-@asynccontextmanager
-async def _undisturbed(index: Path) -> AsyncIterator[bool]:
-    """Whether nobody makes a change now; if so, nobody begins one until the end."""
-    lock = await asyncio.to_thread(_open, index)
-    try:
-        alone = True
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            alone = False
-        yield alone
-    finally:
-        os.close(lock)
+def _lock_file(index: Path) -> Path:
+    return index.with_name(f"{index.name}.changes")
 
 
 def _open(index: Path) -> int:
     try:
-        return os.open(f"{index}.changes", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+        return os.open(_lock_file(index), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
     except OSError as error:
         raise StoreError(
             f"{index}: cannot open the changes' lock beside it ({error.strerror}); "

@@ -10,6 +10,8 @@ who is already there. The kernel frees both when a process dies (flock(2)).
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,3 +57,28 @@ class Turn:
         """Give the lock files back."""
         os.close(self._door)
         os.close(self._desk)
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[bool]:
+    """Whether nobody else holds the lock file now; if so, nobody takes it until the end. Never waits.
+
+    Raises:
+        StoreError: when the lock file cannot be opened.
+    """
+    try:
+        lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
+    except OSError as error:
+        raise StoreError(
+            f"{file}: the lock cannot be opened ({error.strerror}); "
+            "give the service's user write access to the directory"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = True
+        except BlockingIOError:
+            held = False
+        yield held
+    finally:
+        os.close(lock)

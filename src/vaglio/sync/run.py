@@ -4,11 +4,8 @@ Several runs at once are safe: each source is one run's at a time.
 """
 
 import asyncio
-import fcntl
-import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +25,7 @@ from vaglio.index.snapshots import RegisterSummary, import_list
 from vaglio.index.store import Store
 from vaglio.sync.fetch import Fetched, Place, Remote, UnavailableError
 from vaglio.sync.sources import CAMPAIGNS, KINDS, Source, secrets
+from vaglio.turn import alone
 
 _BACKOFF: Final = 4.0
 """Each wait is so many times as long as the one before; the first is a second."""
@@ -107,8 +105,8 @@ class Runner:
 
     async def run_source(self, source: Source) -> RunReport:
         """One source: every file that is new and finished; the outcome is remembered."""
-        async with _only_run(self.store, source) as alone:
-            if not alone:
+        with alone(Path(f"{self.store.path}.sync-{source.name}")) as ours:
+            if not ours:
                 return RunReport(source.name, (), 0, 0, "another run of it is under way; wait for it")
             try:
                 report = await self._run(source)
@@ -231,27 +229,3 @@ def _make_private(folder: Path) -> None:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
     except OSError as error:
         raise StoreError(f"{folder}: cannot be used ({error.strerror}); give it to the service's user") from error
-
-
-@asynccontextmanager
-async def _only_run(store: Store, source: Source) -> AsyncIterator[bool]:
-    """Whether no other process runs the source; if so, none begins to until the end."""
-    claim = await asyncio.to_thread(_claim, Path(f"{store.path}.sync-{source.name}"))
-    try:
-        alone = True
-        try:
-            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            alone = False
-        yield alone
-    finally:
-        os.close(claim)
-
-
-def _claim(file: Path) -> int:
-    try:
-        return os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o660)
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be opened ({error.strerror}); give the directory to the service's user"
-        ) from error
