@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -42,8 +41,7 @@ class Ports:
     @classmethod
     def free(cls) -> Self:
         """Ports nobody listens on now."""
-        udp = socket.SOCK_DGRAM
-        return cls(sip=free_port(udp), trunk=free_port(udp), ami=free_port(), service=free_port())
+        return cls(sip=free_port(), trunk=free_port(), ami=free_port(), service=free_port())
 
 
 class Asterisk:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _SCENARIOS = Path(__file__).resolve().parent / "scenarios"
 _USER = re.compile(r"<?sips?:([^@>;]*)@")
+_STARTS = 3
 _IN_USER = "+-_.!~*'()&=$,;?/"  # what RFC 3261 lets stand unescaped in the user part
 
 
@@ -121,6 +122,8 @@ def place(
     """Place the calls, `rate` a second, and wait for the end of each; one result a call, in their order.
 
     A call still without a final answer after `timeout` seconds has status 0.
+
+    Raises LabError when SIPp itself does not start.
     """
     with tempfile.TemporaryDirectory(prefix="vaglio-agent-") as directory:
         home = Path(directory)
@@ -129,18 +132,8 @@ def place(
         ]
         (home / "calls").write_text("\n".join(["SEQUENTIAL", *rows, ""]))
         extra = ["-inf", "calls", "-m", str(len(calls)), "-r", str(rate), "-l", str(at_once)]
-        trace = home / "messages"
-        command = [*_command("agent.xml", 0, trace), *extra, f"127.0.0.1:{pbx_port}"]
-        with suppress(subprocess.TimeoutExpired):
-            subprocess.run(
-                command,
-                cwd=home,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                timeout=timeout + len(calls) / rate,
-            )
-        return list(_results(calls, _text(trace)))
+        extra.append(f"127.0.0.1:{pbx_port}")
+        return list(_results(calls, _conversation(home, extra, timeout + len(calls) / rate)))
 
 
 def with_trunk(results: Iterable[Result], invites: Iterable[Invite]) -> list[Result]:
@@ -156,6 +149,24 @@ def with_trunk(results: Iterable[Result], invites: Iterable[Invite]) -> list[Res
             queue.remove(match)
         joined.append(replace(result, trunk=match))
     return joined
+
+
+def _conversation(home: Path, arguments: Sequence[str], timeout: float) -> str:
+    """What SIPp sent and received; begun again while it ends without having sent anything.
+
+    Its ports are free when they are chosen, and may be taken by another program before it binds them.
+    """
+    trace = home / "messages"
+    words = ""
+    for _ in range(_STARTS):
+        command = [*_command("agent.xml", 0, trace), *arguments]
+        with suppress(subprocess.TimeoutExpired):
+            words = subprocess.run(
+                command, cwd=home, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=timeout
+            ).stderr.decode(errors="replace")
+        if conversation := _text(trace):
+            return conversation
+    raise LabError(f"SIPp placed no call in {_STARTS} starts: {words.strip() or 'it said nothing'}")
 
 
 def _results(calls: Sequence[Call], trace: str) -> Iterable[Result]:

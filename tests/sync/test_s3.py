@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ import botocore.session
 import orjson
 import pytest
 
+from lab.ports import free_port
 from vaglio.sync.run import Runner, RunReport
 from vaglio.sync.sources import Source
 
@@ -69,15 +70,10 @@ def _client(service: str, address: str, key: str, secret: str) -> Any:
     )
 
 
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """One server for this file; from now on it answers only to the credentials of its one user."""
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     log = tmp_path_factory.mktemp("s3") / "log"
     with log.open("wb") as out:
@@ -191,7 +187,7 @@ async def test_a_host_that_is_down_is_one_line(
     runner: Runner, cloud: Cloud, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """The error names the address that does not answer; nothing else is printed."""
-    address = f"http://127.0.0.1:{_free_port()}"
+    address = f"http://127.0.0.1:{free_port()}"
     report = await run(runner, cloud.source(options={"endpoint_url": address}, tries=1))
     assert report.error is not None
     assert "Could not connect to the endpoint URL" in report.error
