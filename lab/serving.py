@@ -1,4 +1,4 @@
-"""One `vaglio serve` process: started, asked whether it is ready, signalled, ended."""
+"""One `vaglio serve` or `vaglio web` process: started, asked whether it is ready, signalled, ended."""
 
 import os
 import signal
@@ -28,13 +28,15 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Serving:
-    """The first service or the standby of an installation; use as a context manager to serve."""
+    """The first service, the standby or the web of an installation; use as a context manager to serve."""
 
-    def __init__(self, configuration: Path, port: int, health_port: int, *options: str) -> None:
+    def __init__(
+        self, configuration: Path, port: int, health_port: int, *options: str, command: str = "serve"
+    ) -> None:
         self.port = port
         self.health_port = health_port
         self._configuration = configuration
-        self._options = options
+        self._command = (command, *options)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -44,7 +46,7 @@ class Serving:
 
     @property
     def _log(self) -> Path:
-        return self._configuration.with_name(f"service{''.join(self._options)}.log")
+        return self._configuration.with_name(f"{'-'.join(self._command)}.log")
 
     def start(self, sockets: Sequence[tuple[str, socket]] = ()) -> None:
         """Start, with these named sockets as systemd would pass them, and wait until it is ready."""
@@ -58,7 +60,7 @@ class Serving:
 
     def launch(self, sockets: Sequence[tuple[str, socket]] = ()) -> None:
         """Start and do not wait."""
-        command = [sys.executable, "-m", "vaglio", "serve", *self._options]
+        command = [sys.executable, "-m", "vaglio", *self._command]
         environment = {**os.environ, "VAGLIO_CONFIG": str(self._configuration)}
         passed = tuple(one.fileno() for _, one in sockets)
         if passed:
@@ -103,6 +105,14 @@ class Serving:
                 return error.code, error.read().decode()
         except OSError:
             return 0, ""
+
+    def await_words(self, words: str) -> None:
+        """Wait until the process has logged these words. Raises LabError when it does not."""
+        deadline = time.monotonic() + _START_SECONDS
+        while words not in self.log:
+            if time.monotonic() > deadline:
+                raise LabError(f"the process did not log {words!r}; its last words: {self.log[-2000:]}")
+            time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
         """Send the service a signal: SIGHUP, SIGSTOP, SIGCONT."""

@@ -35,11 +35,13 @@ class Vaglio:
         policy = f'\n[failure_policy]\ndirectory = "{policy_directory}"\n' if policy_directory else ""
         self._first = Serving(self.configuration, self.port, self.health_port)
         self.standby = Serving(self.configuration, free_port(), free_port(), "--standby")
+        self.web = Serving(self.configuration, web := free_port(), web, command="web")
         self.configuration.write_text(
             f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\n'
             f'\n[health]\nlisten = "127.0.0.1:{self.health_port}"\n'
             f'\n[standby]\nlisten = "127.0.0.1:{self.standby.port}"\n'
-            f'health = "127.0.0.1:{self.standby.health_port}"\n{policy}'
+            f'health = "127.0.0.1:{self.standby.health_port}"\n'
+            f'\n[web]\nlisten = "127.0.0.1:{self.web.port}"\n{policy}'
         )
 
     @property

@@ -68,6 +68,17 @@ class Web(_Section):
     """The HTTP API and the console."""
 
     listen: ListenAddress = ("127.0.0.1", 8080)
+    accounts: Path = Path("accounts.db")
+    """Who may come in: accounts, API keys, sessions."""
+    tls_certificate: Path | None = None
+    """PEM, the chain included; off loopback this or a trusted proxy is needed."""
+    tls_key: Path | None = None
+    trusted_proxies: tuple[IPvAnyAddress, ...] = ()
+    """Reverse proxies that speak TLS; their `X-Forwarded-For` is believed, and nobody else may connect."""
+    hosts: tuple[str, ...] = ()
+    """Names by which browsers reach it, beside its own address and localhost."""
+    upload_mb: int = Field(default=64, ge=1, le=1024)
+    """The largest list that may be uploaded, in 10^6 bytes."""
 
 
 class Index(_Section):

@@ -59,6 +59,11 @@ class Site:
         return self.settings.path(self.settings.audit.file)
 
     @property
+    def accounts_file(self) -> Path:
+        """Where accounts.db is."""
+        return self.settings.path(self.settings.web.accounts)
+
+    @property
     def policy_directory(self) -> Path:
         """Where the dialplan reads failure policies."""
         return self.settings.path(self.settings.failure_policy.directory)

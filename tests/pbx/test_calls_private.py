@@ -124,7 +124,7 @@ def test_no_number_in_clear_outside_the_index(house: House, tmp_path: Path) -> N
         "719"
     }
     files = [file for file in home.rglob("*") if file.is_file() and not file.name.startswith("index.db")]
-    assert {"audit.db", "audit.db-wal", "service.log"} <= {file.name for file in files}
+    assert {"audit.db", "audit.db-wal", "serve.log"} <= {file.name for file in files}
     for file in files:
         assert (file.name, found_in(file.read_bytes())) == (file.name, [])
     assert found_in(cells(home / "audit.db")) == []

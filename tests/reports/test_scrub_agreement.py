@@ -15,11 +15,11 @@ import pytest
 
 from vaglio.audit import Log, decision_entry, delivery_entry, outcome_entry
 from vaglio.cli import main
-from vaglio.cli.checking import explained
 from vaglio.index import database
 from vaglio.index.instants import to_micros
 from vaglio.model import Call, CallOutcome, Decision, Facts, Reason, Verdict
 from vaglio.numbers import parse_e164
+from vaglio.reports.explanation import explained
 from vaglio.reports.scrub import Order, scrub
 from vaglio.reports.scrub.batches import Batches
 from vaglio.reports.scrub.judging import Asked

@@ -53,6 +53,8 @@ class EntryKind(StrEnum):
     """A person's side rows were deleted on request."""
     ACCESS = "access"
     """Somebody unsealed or exported personal data."""
+    ACCOUNT = "account"
+    """An account or API key of the web was made, changed or revoked, or an address was locked out."""
     ALARM = "alarm"
     """The service found something wrong with itself or the log."""
 

@@ -177,7 +177,7 @@ class Reader:
                 last = self._connection.execute(_LAST_BEFORE, (end,)).fetchone()[0] or 0
             values = {"first": first, "last": last, "since": begin, "until": end}
             for row in self._connection.execute(_BETWEEN, values):
-                yield _record(row)
+                yield record_of(row)
 
     def size(self) -> int:
         """How many entries there are."""
@@ -186,9 +186,10 @@ class Reader:
 
     def _rows(self, statement: str, values: tuple[object, ...]) -> list[Record]:
         with explained(self._path):
-            return [_record(row) for row in self._connection.execute(statement, values)]
+            return [record_of(row) for row in self._connection.execute(statement, values)]
 
 
-def _record(row: sqlite3.Row | tuple[Any, ...]) -> Record:
+def record_of(row: sqlite3.Row | tuple[Any, ...]) -> Record:
+    """A record from its row: seq, id, kind, at, body."""
     seq, name, kind, at, body = row
     return Record(seq, name, kind, time_of(at), bytes(body))

@@ -1,6 +1,6 @@
 """`vaglio check`: what would be decided, and why. Writes nothing; the same code path as a call."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -8,6 +8,7 @@ from vaglio.cli.main import app
 from vaglio.cli.numbers import read_instant
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_table
 from vaglio.model import Verdict
+from vaglio.reports.explanation import explained
 from vaglio.rules import reason_text
 from vaglio.screening import Judgement
 from vaglio.site import Site
@@ -45,35 +46,6 @@ def check(
         _show(judgement, language)
     if judgement.decision.verdict is Verdict.BLOCK:
         raise typer.Exit(1)
-
-
-def explained(judgement: Judgement) -> dict[str, Any]:
-    """The explanation as one object: the public face of `check --json`."""
-    decision, known = judgement.decision, judgement.facts.campaign
-    return {
-        "verdict": decision.verdict,
-        "reason": decision.reason,
-        "would_be": decision.would_be,
-        "number": judgement.call.number.e164,
-        "campaign": judgement.call.campaign_id,
-        "controller": known.controller if known else None,
-        "jurisdiction": decision.jurisdiction,
-        "local_times": dict(decision.local_times),
-        "rulebook": decision.rulebook,
-        "at": judgement.call.at.isoformat(),
-        "generation": judgement.facts.generation,
-        "findings": [
-            {
-                "rule": finding.rule,
-                "outcome": finding.outcome,
-                "reason": finding.reason,
-                "detail": finding.detail,
-                "citation": finding.citation,
-                "evidence": finding.evidence,
-            }
-            for finding in decision.findings
-        ],
-    }
 
 
 def _show(judgement: Judgement, language: str) -> None:

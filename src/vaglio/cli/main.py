@@ -29,6 +29,7 @@ GROUPS = (
     "scrubbing",
     "subjects",
     "reporting",
+    "accounts",
     "dialplan",
     "doctoring",
 )

@@ -1,4 +1,4 @@
-"""`vaglio init`, `vaglio serve`."""
+"""`vaglio init`, `vaglio serve`, `vaglio web`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,3 +30,11 @@ def serve(
 ) -> None:
     """Answer the PBX until stopped."""
     run_service(Site.at(config), standby=standby)
+
+
+@app.command()
+def web(config: ConfigOption = None) -> None:
+    """Serve the HTTP API and the console until stopped."""
+    from vaglio.service.web import serve_web  # noqa: PLC0415 - what only this command needs is not waited for by calls
+
+    serve_web(Site.at(config))
