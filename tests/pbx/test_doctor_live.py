@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lab.asterisk import CONF, Asterisk
+from lab.house import SAMPLE
 from lab.pbx import Pbx
 from lab.vaglio import Vaglio
 
@@ -154,3 +155,76 @@ def test_a_pbx_without_any_endpoint_has_not_refused_anything(running_pbx: Pbx, t
     assert running_pbx.asterisk.pid
     with examined(tmp_path, {"pjsip.conf": "[global]\ntype = global\n"}) as vaglio, vaglio:
         assert [one["check"] for one in weighty(vaglio.json("doctor", codes=(1,)))] == ["trunks"]
+
+
+UNGATED = """
+[past-the-gate]
+exten => _[+0-9]!,1,Wait(30)
+[not-obeyed]
+exten => _[+0-9]!,1,Set(NUMBER=${EXTEN})
+ same => n,Set(AGIEXITONHANGUP=yes)
+ same => n,AGI(agi://${VAGLIO_ADDRESS}/screen,${NUMBER},renewals,+390612345678)
+ same => n,Wait(30)
+"""
+OPPOSED = "+393471234567"
+
+
+@pytest.fixture
+def probed(running_pbx: Pbx, tmp_path: Path) -> Iterator[Vaglio]:
+    """The example with two bad contexts, a doctor who may place calls, and an opposed number."""
+    assert running_pbx.asterisk.pid
+    manager = (
+        (CONF / "example" / "manager.conf").read_text().replace("system,reporting", "system,reporting,originate")
+    )
+    with examined(tmp_path, {"manager.conf": manager, "extensions_local.conf": UNGATED}) as vaglio, vaglio:
+        vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
+        vaglio.run("opposition", "add", OPPOSED, "--controller", "*")
+        yield vaglio
+
+
+def probe(vaglio: Vaglio, context: str) -> dict[str, Any]:
+    told = vaglio.json("doctor", "--probe", f"{OPPOSED}@{context}", codes=(0, 1))
+    assert "not-tried" not in {one["check"] for one in told["findings"]}
+    assert "rights" not in {one["check"] for one in told["findings"]}
+    finding: dict[str, Any]
+    (finding,) = [one for one in told["findings"] if one["check"] == "probe"]
+    assert OPPOSED[1:] not in str(finding)
+    return finding
+
+
+def test_a_probe_is_refused_at_the_gate(probed: Vaglio) -> None:
+    """One real call through the site's own context; the log tells the decision about it."""
+    finding = probe(probed, "from-agents")
+    assert finding["level"] == "note"
+    assert "was refused at the gate: block" in finding["what"]
+
+
+@pytest.mark.parametrize(
+    ("context", "says"),
+    [
+        ("past-the-gate", "did not ask the gate; it went on"),
+        ("not-obeyed", "was to be refused: block, OPPOSITION"),
+    ],
+)
+def test_a_probe_that_goes_on_is_a_fault(probed: Vaglio, context: str, says: str) -> None:
+    """It is hung up, and the finding names the context."""
+    finding = probe(probed, context)
+    assert (finding["level"], finding["context"]) == ("fault", context)
+    assert says in finding["what"]
+
+
+def test_no_probe_rings_anybody(probed: Vaglio) -> None:
+    """A number that could be called for some campaign is refused before anything is dialled."""
+    done = probed.attempt("doctor", "--probe", "+393479999999@from-agents")
+    assert done.returncode == 2
+    assert "could be called for campaign" in done.stderr
+    assert probed.attempt("doctor", "--probe", "no number").returncode == 2
+
+
+def test_a_probe_needs_the_right_to_place_calls(running_pbx: Pbx, tmp_path: Path) -> None:
+    """Without it the doctor says what to grant."""
+    assert running_pbx.asterisk.pid
+    with examined(tmp_path, {}) as vaglio, vaglio:
+        (finding,) = weighty(vaglio.json("doctor", "--probe", f"{OPPOSED}@from-agents", codes=(1,)))
+    assert (finding["check"], finding["level"]) == ("probe", "doubt")
+    assert "originate" in finding["remedy"]

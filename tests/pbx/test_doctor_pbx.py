@@ -71,7 +71,7 @@ def test_rights_beyond_the_need_are_found_and_others_are_noted() -> None:
         "dialler": {"write": "originate,call"},
         "gone": {"write": "all", "enabled": "no"},
     }
-    told = list(rights(manager, "guard", "doctor", hangs_up=True))
+    told = list(rights(manager, "guard", "doctor", hangs_up=True, probing=False))
     assert [(one.level, one.what.count("'guard'"), one.what.count("'dialler'")) for one in told] == [
         (Level.FAULT, 1, 0),
         (Level.FAULT, 0, 0),
@@ -82,7 +82,7 @@ def test_rights_beyond_the_need_are_found_and_others_are_noted() -> None:
 def test_a_guard_that_should_hang_up_and_may_not_is_found() -> None:
     """It would watch an unscreened call go on."""
     manager = {"general": {"channelvars": "VAGLIO_PASS"}, "guard": {"read": "call"}}
-    (finding,) = rights(manager, "guard", "doctor", hangs_up=True)
+    (finding,) = rights(manager, "guard", "doctor", hangs_up=True, probing=False)
     assert "may not hang up" in finding.what
 
 

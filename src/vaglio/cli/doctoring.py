@@ -1,7 +1,8 @@
-"""`vaglio doctor`: does every way to a trunk pass the gate, and would a verdict come? Changes nothing."""
+"""`vaglio doctor`: does every way to a trunk pass the gate, and would a verdict come and bind? Changes nothing."""
 
 import asyncio
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from vaglio.config import Pbx, Settings
 from vaglio.errors import InputError, VaglioError
 from vaglio.index import overview
 from vaglio.index.definitions import definitions
+from vaglio.model import Verdict
 from vaglio.pbx.accounts import account
 from vaglio.pbx.ami import Account
 from vaglio.pbx.amiwire import AmiError
@@ -22,6 +24,8 @@ from vaglio.pbx.doctor.asking import Answers, ask
 from vaglio.pbx.doctor.finding import Finding, Level
 from vaglio.pbx.doctor.installation import Listener
 from vaglio.pbx.doctor.pbx import Service, judge
+from vaglio.pbx.doctor.probe import Target, probe
+from vaglio.redaction import mask
 from vaglio.site import Site
 
 HERE = "installation"
@@ -32,6 +36,12 @@ HERE = "installation"
 def doctor(
     pbx: Annotated[str | None, typer.Option("--pbx", metavar="NAME", help="Only this PBX.")] = None,
     *,
+    probe: Annotated[
+        str | None,
+        typer.Option(
+            "--probe", metavar="NUMBER@CONTEXT", help="Also place one call, to an opposed number: is it refused?"
+        ),
+    ] = None,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -43,7 +53,8 @@ def doctor(
         for one in chosen
         if one.doctor_username
     }
-    found = {HERE: _installation(site), **asyncio.run(_all(site, chosen, accounts))}
+    target = _target(site, probe) if probe is not None else None
+    found = {HERE: _installation(site), **asyncio.run(_all(site, chosen, accounts, target))}
     if json:
         print_json(_document(found))
     else:
@@ -60,7 +71,23 @@ def _chosen(settings: Settings, name: str | None) -> list[Pbx]:
     return chosen
 
 
-async def _all(site: Site, chosen: list[Pbx], accounts: dict[str, Account]) -> dict[str, list[Finding]]:
+def _target(site: Site, text: str) -> Target:
+    """What to dial, once it is sure that whatever campaign it is dialled for is told to block it."""
+    target = Target.parse(text)
+    with site.screener() as screener:
+        for campaign in screener.index.campaigns():
+            caller_id = campaign.caller_ids[0] if campaign.caller_ids else ""
+            if screener.judge(target.number, campaign.id, caller_id).decision.verdict is not Verdict.BLOCK:
+                raise InputError(
+                    f"--probe: {mask(target.number)} could be called for campaign {campaign.id}, and would ring;"
+                    " oppose a number of yours to all first: vaglio opposition add NUMBER --controller '*'"
+                )
+    return target
+
+
+async def _all(
+    site: Site, chosen: list[Pbx], accounts: dict[str, Account], target: Target | None
+) -> dict[str, list[Finding]]:
     settings = site.settings
     secret = configuration.read_secret(settings, settings.fastagi.secret_file)
     service = Service(
@@ -74,20 +101,23 @@ async def _all(site: Site, chosen: list[Pbx], accounts: dict[str, Account]) -> d
     ]
     found = {"service": running}
     for pbx in chosen:
-        found[pbx.name] = await _pbx(pbx, accounts.get(pbx.name), service)
+        found[pbx.name] = await _pbx(pbx, accounts.get(pbx.name), service, site.log_file, target)
     return found
 
 
-async def _pbx(pbx: Pbx, account: Account | None, service: Service) -> list[Finding]:
+async def _pbx(
+    pbx: Pbx, account: Account | None, service: Service, log: Path, target: Target | None
+) -> list[Finding]:
     if account is None:
         what = "not examined: no doctor_username in its [[pbx]]"
         return [Finding("pbx", Level.DOUBT, what, "docs/doctor.md says how to give the doctor an account")]
     try:
         answers: Answers = await ask(account)
+        probed = [await probe(account, target, log)] if target is not None else []
     except AmiError as error:
         what = f"cannot be asked at {pbx.host}:{pbx.port}: {error}"
         return [Finding("pbx", Level.FAULT, what, "see to manager.conf, to Asterisk, and to the network between")]
-    return judge(pbx, answers, service)
+    return [*judge(pbx, answers, service, probing=target is not None), *probed]
 
 
 def _installation(site: Site) -> list[Finding]:

@@ -5,7 +5,8 @@ What the account may not ask is told as such, never taken for a good answer.
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -78,6 +79,17 @@ async def ask(account: Account) -> Answers:
     Raises:
         AmiError: no connection, no login, or the connection went.
     """
+    async with logged_in(account) as session:
+        return await session.everything()
+
+
+@asynccontextmanager
+async def logged_in(account: Account) -> AsyncIterator["Session"]:
+    """One login; logged off in the end.
+
+    Raises:
+        AmiError: no connection, no login, or the connection went.
+    """
     events: list[_Raw] = []
     wire = Wire(lambda event: events.append(event) if len(events) < MAX_STEPS else None)
     try:
@@ -90,23 +102,31 @@ async def ask(account: Account) -> Answers:
     except OSError as error:
         raise AmiError(f"no connection ({error.strerror or type(error).__name__})") from error
     try:
-        session = _Session(wire, events)
+        session = Session(wire, events)
         try:
             await session.one("Login", Username=account.username, Secret=account.secret, Events="off")
         except RefusedError as error:
             raise AmiError(f"login as {account.username!r} refused") from error
-        return await session.everything()
+        yield session
     finally:
         wire.end("asked everything")
 
 
 @dataclass
-class _Session:
+class Session:
+    """A login that asks one question after the other."""
+
     wire: Wire
     events: list[_Raw]
     refused: list[str] = field(default_factory=list)
 
     async def one(self, action: str, **headers: str) -> Mapping[str, Any]:
+        """The answer to an action.
+
+        Raises:
+            RefusedError: it was understood and not done; its text tells the PBX's.
+            AmiError: the connection went.
+        """
         answer: Mapping[str, Any] = await self.wire.ask({"Action": action, **headers}, _ANSWER_SECONDS)
         if answer.get("Response") != "Success":
             raise RefusedError(f"{action}: {str(answer.get('Message', ''))[:80]}")
@@ -128,7 +148,13 @@ class _Session:
         self.events.clear()
         return found
 
+    async def may_hang_up(self, channel: str) -> None:
+        """End a channel, if it is still there."""
+        with suppress(RefusedError):
+            await self.one("Hangup", Channel=channel)
+
     async def everything(self) -> Answers:
+        """Every question once."""
         settings = await self._may("CoreSettings") or {}
         status = await self._may("CoreStatus") or {}
         dialplan = await self._dialplan()

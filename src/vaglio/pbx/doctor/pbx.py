@@ -15,6 +15,14 @@ CLOCK_SECONDS: Final = 2.0
 """How far the clocks may be apart: calling hours and frequency caps are judged by this host's."""
 
 
+_NOT_TRIED: Final = Finding(
+    "not-tried",
+    Level.NOTE,
+    "no call was placed: nobody said which number may be dialled in vain",
+    "vaglio doctor --probe NUMBER@CONTEXT, with an opposed number; docs/doctor.md says what it takes",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """What the dialplan should ask, by Vaglio's own configuration."""
@@ -25,8 +33,8 @@ class Service:
     policy_directory: str
 
 
-def judge(pbx: Pbx, answers: Answers, service: Service) -> list[Finding]:
-    """All that is to be said of a PBX that answered."""
+def judge(pbx: Pbx, answers: Answers, service: Service, *, probing: bool = False) -> list[Finding]:
+    """All that is to be said of a PBX that answered; `probing`: a probe call is placed besides."""
     found = [
         Finding(
             "refused",
@@ -41,8 +49,14 @@ def judge(pbx: Pbx, answers: Answers, service: Service) -> list[Finding]:
         found += [_without_secret(one, service.secret) for one in examine(answers.dialplan, around)]
     found += [*_trunks(pbx, answers), *_asked(answers, service), *_state(answers)]
     if answers.manager is not None:
-        found += rights(answers.manager, pbx.username, pbx.doctor_username or "", hangs_up=pbx.hang_up_unscreened)
-    return found
+        found += rights(
+            answers.manager,
+            pbx.username,
+            pbx.doctor_username or "",
+            hangs_up=pbx.hang_up_unscreened,
+            probing=probing,
+        )
+    return found if probing else [*found, _NOT_TRIED]
 
 
 def _trunks(pbx: Pbx, answers: Answers) -> Iterator[Finding]:
@@ -135,12 +149,6 @@ def _state(answers: Answers) -> Iterator[Finding]:
             f"the PBX's clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this host's",
             "have both follow one time source (chrony, systemd-timesyncd)",
         )
-    yield Finding(
-        "not-tried",
-        Level.NOTE,
-        "no call was placed: the doctor's account may not originate one",
-        "oppose a number of yours (`vaglio opposition add`), dial it, and expect SIP 603",
-    )
 
 
 def _literal(host: str) -> bool:

@@ -8,12 +8,13 @@ from vaglio.pbx.events import PASS
 
 _GUARD: Final = frozenset({"call"})
 _DOCTOR: Final = frozenset({"system", "reporting"})
+_PROBE: Final = frozenset({"originate"})
 _PAST: Final = frozenset({"all", "originate", "command", "system", "config"})
 """Rights that place calls, run commands or change the dialplan."""
 
 
 def rights(
-    manager: Mapping[str, Mapping[str, str]], guard: str | None, doctor: str, *, hangs_up: bool
+    manager: Mapping[str, Mapping[str, str]], guard: str | None, doctor: str, *, hangs_up: bool, probing: bool
 ) -> Iterator[Finding]:
     """Judge manager.conf.
 
@@ -22,8 +23,9 @@ def rights(
         guard: the guard's account, where the PBX is watched.
         doctor: the doctor's account.
         hangs_up: whether the guard ends unscreened calls.
+        probing: whether the doctor was told to place a call, which takes one right more.
     """
-    for name, least in ((guard, _GUARD), (doctor, _DOCTOR)):
+    for name, least in ((guard, _GUARD), (doctor, _DOCTOR | _PROBE if probing else _DOCTOR)):
         held = _held(manager.get(name, {})) if name else frozenset()
         if wide := sorted(held - least):
             yield Finding(
