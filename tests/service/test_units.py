@@ -81,3 +81,11 @@ def test_both_processes_are_given_the_same_socket() -> None:
     sock = section(UNITS / "vaglio.socket", "Socket")
     assert sock["FileDescriptorName"] == "fastagi"
     assert sock["ListenStream"] == "127.0.0.1:4573"
+
+
+def test_the_web_neither_delays_nor_outlives_calls() -> None:
+    """It is not before the PBX, gives way in processor time, and goes first when memory is short."""
+    service, unit = section(UNITS / "vaglio-web.service", "Service"), section(UNITS / "vaglio-web.service", "Unit")
+    assert "Before" not in unit
+    assert int(service["OOMScoreAdjust"]) > 0
+    assert int(service["Nice"]) > 0
