@@ -3,8 +3,8 @@ PY := .venv/bin/python
 
 .PHONY: demo test lint format bench fuzz pin setup parts asterisk clean
 
-demo: setup ## real calls through a real Asterisk: verdicts shown, log verified
-	@$(PY) -m lab.demo
+demo: setup ## real calls through a real Asterisk: verdicts shown, log verified; KEEP=1 leaves the console running
+	@$(PY) -m lab.demo $(if $(KEEP),--keep)
 
 test: setup parts asterisk ## the whole suite, real calls included, with branch coverage
 	@$(PY) -m coverage erase

@@ -1,13 +1,16 @@
 """`make demo`: real calls through a real Asterisk, each verdict and what the trunk saw, then the log.
 
-Everything runs in a temporary directory on free ports of 127.0.0.1 and is gone at the end. Where no real Asterisk
-can be had, the same questions go through an AGI client, and the table says `simulated`.
+Everything runs in a temporary directory on free ports of 127.0.0.1 and is gone at the end; with `--keep` only when
+it is interrupted, and until then the console can be looked at. Where no real Asterisk can be had, the same
+questions go through an AGI client, and the table says `simulated`.
 """
 
 import asyncio
 import re
+import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -82,6 +85,7 @@ class Row:
 
 def main() -> int:
     """Run the demo; 0 when everything went as it must."""
+    keep = "--keep" in sys.argv
     picture = Path(sys.argv[sys.argv.index("--svg") + 1]) if "--svg" in sys.argv else None
     console = Console(width=max(Console().width, _WIDTH), record=picture is not None)
     try:
@@ -94,17 +98,20 @@ def main() -> int:
         asterisk = None
     try:
         with tempfile.TemporaryDirectory(prefix="vaglio-demo-") as directory:
-            _run(console, Path(directory), asterisk)
+            _run(console, Path(directory), asterisk, keep=keep)
     except LabError as error:
         console.print(f"demo: {error}", markup=False)
         return 1
+    except KeyboardInterrupt:
+        console.print("demo: interrupted; nothing is left running")
+        return 130
     if picture is not None:
         without_fonts = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
         console.save_svg(str(picture), title="make demo", clear=False, code_format=without_fonts)
     return 0
 
 
-def _run(console: Console, home: Path, asterisk: Asterisk | None) -> None:
+def _run(console: Console, home: Path, asterisk: Asterisk | None, *, keep: bool) -> None:
     with ExitStack() as stack:
         if asterisk is not None:
             vaglio = Vaglio(home, port=asterisk.ports.service, policy_directory=asterisk.policy_dir)
@@ -134,6 +141,21 @@ def _run(console: Console, home: Path, asterisk: Asterisk | None) -> None:
         _show_log(console, vaglio.json("audit", "tail", "--count", "12"))
         verified = vaglio.run("audit", "verify")
         console.print(f"vaglio audit verify: {verified.strip()}", markup=False)
+        if keep:
+            stack.enter_context(vaglio.web)
+            _tour(console, vaglio)
+
+
+def _tour(console: Console, vaglio: Vaglio) -> None:
+    """Leave everything running for a look at the console, until interrupted."""
+    login = vaglio.json("account", "add", "visitor", "--role", "auditor")
+    console.print(f"\nThe console, filled with these calls: http://127.0.0.1:{vaglio.web.port}/", markup=False)
+    console.print(f"Log in as {login['account']} with the password {login['password']} (read-only).", markup=False)
+    console.print("Ctrl-C ends everything.")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: ended.set())
+    ended.wait()
 
 
 def _await_handover(vaglio: Vaglio) -> None:
