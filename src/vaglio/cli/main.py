@@ -3,8 +3,10 @@
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 import typer
@@ -13,27 +15,29 @@ from vaglio import __version__
 from vaglio.errors import VaglioError
 from vaglio.redaction import redact
 
-GROUPS = (
-    "serving",
-    "checking",
-    "campaigns",
-    "oppositions",
-    "consents",
-    "registers",
-    "rules",
-    "auditing",
-    "proving",
-    "syncing",
-    "anchors",
-    "settling",
-    "scrubbing",
-    "subjects",
-    "reporting",
-    "accounts",
-    "dialplan",
-    "doctoring",
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "serving": ("init", "serve", "web"),
+        "checking": ("check",),
+        "campaigns": ("campaign", "controller"),
+        "oppositions": ("opposition",),
+        "consents": ("consent", "withdrawal", "relationship", "contact"),
+        "registers": ("register",),
+        "rules": ("rules", "replay"),
+        "auditing": ("audit",),
+        "proving": ("audit",),
+        "syncing": ("sync", "index"),
+        "anchors": ("audit",),
+        "settling": ("settle",),
+        "scrubbing": ("scrub",),
+        "subjects": ("subject",),
+        "reporting": ("report",),
+        "accounts": ("account", "api-key"),
+        "dialplan": ("dialplan",),
+        "doctoring": ("doctor",),
+    }
 )
-"""The modules of this package that add commands, in the order of `vaglio --help`."""
+"""The modules of this package and the commands each adds (to), in the order of `vaglio --help`."""
 
 _UsageError: Final = cast("type[Any]", typer.BadParameter.__mro__[1])
 """What typer raises for every wrong use; it gives a name only to this one's child."""
@@ -54,11 +58,18 @@ def _root(*, version: bool = typer.Option(False, "--version", help="Print the ve
         raise typer.Exit
 
 
+def load(command: str = "") -> None:
+    """Import what adds this command, or everything where there is none of that name.
+
+    A command loads nothing that only others need: calls wait for `serve`, people for the rest.
+    """
+    for group in [name for name, commands in GROUPS.items() if command in commands] or GROUPS:
+        import_module(f"vaglio.cli.{group}")
+
+
 def run() -> None:
     """Entry point of `vaglio`."""
-    # Of all commands this one is waited for by calls: it loads nothing that only the others need.
-    for group in ("serving",) if sys.argv[1:2] == ["serve"] else GROUPS:
-        import_module(f"vaglio.cli.{group}")
+    load(sys.argv[1] if len(sys.argv) > 1 else "")
     try:
         sys.exit(app(prog_name="vaglio", standalone_mode=False) or 0)
     except VaglioError as error:
