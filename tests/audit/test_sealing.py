@@ -6,12 +6,13 @@ import asyncio
 import hashlib
 import shutil
 import sqlite3
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from vaglio.audit import Keys, Reader, Writer
+from vaglio.audit import Keys, Reader, Writer, sealing
 from vaglio.audit.canonical import leaf_hash
 from vaglio.audit.merkle import root
 from vaglio.audit.seal_task import keep_sealed
@@ -76,6 +77,47 @@ def test_every_checkpoint_comes_with_a_heartbeat(site: Site) -> None:
         assert (heartbeat.kind, heartbeat.at) == ("heartbeat", site.now)
         named = {"size": 2, "sha256": hashlib.sha256(before.raw).hexdigest()}
         assert heartbeat.body["checkpoint"] == named
+
+
+def test_the_write_ahead_log_is_written_over_amid_calls(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a writer commits without a pause, the file beside the log does not grow with what it wrote."""
+    monkeypatch.setattr(sealing, "_MOVE_AFTER", 16)
+    ahead = site.path.with_name("audit.db-wal")
+    lengths: list[int] = []
+
+    def write() -> None:
+        with site.log() as log:
+            for _ in range(800):
+                log.append(site.decision())
+            lengths.append(ahead.stat().st_size)
+
+    with site.log(), Sealer(site.path, site.keys, now=site.clock) as sealer:
+        writing = threading.Thread(target=write)
+        writing.start()
+        while writing.is_alive():
+            sealer.step()
+        writing.join()
+    pages = lengths[0] / 4096
+    assert pages < 2 * 800  # a commit writes four pages at least
+
+
+def test_a_reader_in_the_way_only_puts_the_move_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While somebody reads an old state, nothing waits for him; once he is gone, the next commit begins anew."""
+    monkeypatch.setattr(sealing, "_MOVE_AFTER", 1)
+    ahead = site.path.with_name("audit.db-wal")
+    with site.log() as log, Sealer(site.path, site.keys, now=site.clock) as sealer:
+        old = open_reading(site.path)
+        old.execute("BEGIN")
+        old.execute("SELECT count(*) FROM entry").fetchall()
+        for _ in range(20):
+            log.append(site.decision())
+            sealer.step()
+        length = ahead.stat().st_size
+        old.close()
+        for _ in range(20):
+            log.append(site.decision())
+            sealer.step()
+        assert ahead.stat().st_size < 1.5 * length
 
 
 def test_a_clock_set_back_does_not_stop_the_checkpoints(site: Site) -> None:

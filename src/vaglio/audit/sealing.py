@@ -44,7 +44,9 @@ MAX_LEAVES = 4096
 _AGAIN = 5_000_000
 """Microseconds before a checkpoint that could not be signed is tried again."""
 _MOVE_AFTER = 512
-"""Entries after which the write-ahead log is moved into the file; it is then written over, which is quicker."""
+"""Entries after which the write-ahead log is moved into the file, for the next commit to write over it."""
+_MOVES = 6
+"""How often that is tried beside the writers before it takes a turn of its own."""
 _PUT_TILE = """
     INSERT INTO tile (level, number, hashes) VALUES (?, ?, ?)
     ON CONFLICT (level, number) DO UPDATE SET hashes = excluded.hashes"""
@@ -243,11 +245,29 @@ class Sealer:
         return int(self._connection.execute("SELECT ifnull(max(seq), 0) FROM entry").fetchone()[0])
 
     def _move(self, added: int) -> None:
-        """Move the write-ahead log into the file, readers and writers going on."""
+        """Move the write-ahead log into the file, so that the next commit begins it anew.
+
+        Written over, it does not grow, and a commit does not have to record a new length of it on the disk. It is
+        begun anew only by a commit that finds all of it moved. Whatever was committed amid a move remains, so the
+        move is repeated: beside the writers until there was a gap between them, else in a turn.
+        """
         self._unmoved += added
-        if self._unmoved >= _MOVE_AFTER:
-            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            self._unmoved = 0
+        if self._unmoved < _MOVE_AFTER:
+            return
+        self._unmoved = 0
+        last = 0
+        for _ in range(_MOVES):
+            frames, moved = self._moved()
+            if frames <= last:
+                return  # nothing was committed since the last move, and that one left nothing
+            last = moved
+        with self._turn:
+            self._moved()
+
+    def _moved(self) -> tuple[int, int]:
+        """Move what no reader needs; frames there were when it began, and how many of them are in the file now."""
+        _, frames, moved = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        return frames, moved
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
