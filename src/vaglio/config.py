@@ -48,6 +48,8 @@ class FastAgi(_Section):
     """Conversations at once; beyond, the answer is `failure`."""
     deadline_ms: int = Field(default=250, ge=10, le=450)
     """The longest a verdict may take; then the answer is `failure`. Below the dialplan's watchdog of 500."""
+    real_time: bool = False
+    """Whether the two threads that a call waits for run ahead of all that is not real-time."""
 
 
 class Standby(_Section):

@@ -21,7 +21,8 @@ _FORM = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_SHIFTS = range(125, -1, -5)
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
+_SHIFTS = range(120, -1, -10)
 
 
 def canonical(body: Mapping[str, object]) -> bytes:
@@ -62,4 +63,4 @@ def timestamp(at: datetime) -> str:
 def new_id(at: int) -> str:
     """A ULID: 48 bits of milliseconds since 1970, 80 random bits, in Crockford's base 32."""
     value = (at // 1000) << 80 | int.from_bytes(os.urandom(10))
-    return "".join([_CROCKFORD[value >> shift & 31] for shift in _SHIFTS])
+    return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])

@@ -37,7 +37,7 @@ from vaglio.pbx.routes import Routes
 from vaglio.pbx.watches import Watches
 from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
-from vaglio.service import listening, readiness, systemd
+from vaglio.service import listening, priority, readiness, systemd
 from vaglio.service.anchoring import Anchored
 from vaglio.service.health import Health
 from vaglio.service.presence import Presence
@@ -62,6 +62,7 @@ def serve(site: Site, *, standby: bool = False) -> None:
         VaglioError: when it cannot start; one line says why.
     """
     logging.configure(site.settings.log)
+    priority.switch_threads_often()
     uvloop.run(Service(site, standby=standby).run())
 
 
@@ -115,7 +116,8 @@ class Service:
         self._passed = dict(systemd.passed_sockets())
         keys = site.keys()
         self._presence = stack.enter_context(contextlib.closing(Presence(site.log_file)))
-        self._writer = await stack.enter_async_context(Writer(site.log_file, keys))
+        first = priority.go_first if settings.fastagi.real_time else None
+        self._writer = await stack.enter_async_context(Writer(site.log_file, keys, begun=first))
         self._store = await stack.enter_async_context(await Store.open(site.index_file))
         self._changes = Changes(self._store, self._writer)
         self._log_reader = stack.enter_context(LogReader(site.log_file))
@@ -178,6 +180,8 @@ class Service:
         self._watches.start()
         self._anchored.start()
         self._ready = True
+        if settings.fastagi.real_time and not priority.go_first():
+            self._log.warning("no real-time priority is granted here; the units' `LimitRTPRIO=1` does")
         self._log.info("ready", port=self._server.port, version=__version__, standby=self._standby)
         systemd.notify("READY=1")
 
