@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 RATE = 100
 """Calls a second, all peers together."""
+WARM_UP = 20
+"""Calls a peer that are not counted."""
 _ASTDB_ROWS = 1_000_000
 _DIALPLAN_HEAD = """
 [from-agents]
@@ -77,23 +79,24 @@ def measure(peers: Sequence[Peer], calls: int, turn: int) -> list[Row]:
         _fill_astdb(asterisk.home / "db")
         stack.enter_context(asterisk)
         measured = [index for index in range(len(peers)) if index not in reasons]
-        _place(asterisk, _turns(measured, 20, 1))
+        _place(asterisk, _turns(peers, measured, WARM_UP, 1))
         before = len(_readings(asterisk))
         if not before:
             raise LabError("no call reached the dialplan; perhaps another program took the SIP port: run again")
-        plan = _turns(measured, calls, turn)
+        plan = _turns(peers, measured, calls, turn)
         _place(asterisk, plan)
         readings = _await_readings(asterisk, before + len(plan))[before:]
     return [_row(index, peer, readings, calls, reasons.get(index, "")) for index, peer in enumerate(peers)]
 
 
-def _turns(measured: Sequence[int], calls: int, turn: int) -> list[Call]:
+def _turns(peers: Sequence[Peer], measured: Sequence[int], calls: int, turn: int) -> list[Call]:
     """The calls in order: `turn` for the first peer, `turn` for the next, and round again; each its own number."""
     plan = []
     for start in range(0, calls, turn):
         for index in measured:
+            prefix, digits = peers[index].numbers
             numbers = range(start, min(start + turn, calls))
-            plan += [Call(f"b{index}-336{2 * number + 1:08d}") for number in numbers]
+            plan += [Call(f"b{index}-{prefix}{2 * number + 1:0{digits}d}") for number in numbers]
     return plan
 
 

@@ -1,4 +1,4 @@
-"""A `vaglio serve` of its own: a new site, one campaign, oppositions, free ports, stopped when the block ends."""
+"""A `vaglio serve` of its own: a new site with campaigns and facts, free ports, stopped when the block ends."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from bench import marketing
 from bench.parts import NotMeasured
 from bench.processes import running
 from lab.ports import free_port
@@ -28,9 +29,13 @@ OPPOSITIONS = 100_000
 _CONFIGURATION = """
 [fastagi]
 listen = "127.0.0.1:{port}"
+real_time = {real_time}
 
 [health]
 listen = "127.0.0.1:{health}"
+
+[rules]
+site_file = "site.toml"
 """
 _CAMPAIGNS = f"""
 [[controller]]
@@ -62,21 +67,38 @@ class Service:
 
 
 @contextmanager
-def vaglio(directory: Path) -> Iterator[Service]:
-    """Serve from a new site in this directory; raises NotMeasured when it cannot be set up or does not start."""
+def vaglio(directory: Path, *, asked: bool = False, real_time: bool = False) -> Iterator[Service]:
+    """Serve from a new site in this directory.
+
+    With `asked`, the site also has the marketing campaign of `bench.marketing`, of which everything is asked; with
+    `real_time`, calls go before the machine's other work, as in the shipped units.
+
+    Raises NotMeasured when it cannot be set up, does not start, or is not granted what it needs.
+    """
     port, health = free_port(), free_port()
     configuration = directory / "vaglio.toml"
     environment = os.environ | {"VAGLIO_CONFIG": str(configuration)}
     program = Path(sys.executable).with_name("vaglio")
-    _call([program, "init", directory], environment)
-    configuration.write_text(_CONFIGURATION.format(port=port, health=health))
-    (directory / "campaigns.toml").write_text(_CAMPAIGNS)
-    _call([program, "campaign", "import", directory / "campaigns.toml"], environment)
+
+    def call(*words: str | Path) -> str:
+        return _call([program, *words], environment)
+
+    call("init", directory)
+    configuration.write_text(
+        _CONFIGURATION.format(port=port, health=health, real_time="true" if real_time else "false")
+    )
+    (directory / "site.toml").write_text(marketing.RULES if asked else "")
+    (directory / "campaigns.toml").write_text(_CAMPAIGNS + (marketing.CAMPAIGNS if asked else ""))
+    call("campaign", "import", directory / "campaigns.toml")
     (directory / "oppositions.csv").write_text(_oppositions())
-    _call([program, "opposition", "import", directory / "oppositions.csv"], environment)
+    call("opposition", "import", directory / "oppositions.csv")
+    if asked:
+        marketing.load(call, directory)
     log = directory / "serve.log"
     with running([program, "serve"], port, log=log, environment=environment) as process:
         _await_ready(f"http://127.0.0.1:{health}/readyz", log)
+        if real_time and "no real-time priority" in log.read_text(errors="replace"):
+            raise NotMeasured("this machine grants no real-time priority")
         yield Service(port, process.pid)
 
 
@@ -98,7 +120,7 @@ def _await_ready(url: str, log: Path) -> None:
     raise NotMeasured(f"vaglio serve never became ready: {lines[-1]}")
 
 
-def _call(command: list[str | Path], environment: dict[str, str]) -> None:
+def _call(command: list[str | Path], environment: dict[str, str]) -> str:
     words = [str(word) for word in command]
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment, timeout=300)
@@ -107,3 +129,4 @@ def _call(command: list[str | Path], environment: dict[str, str]) -> None:
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines() or ["no output"]
         raise NotMeasured(f"vaglio {' '.join(words[1:3])} failed: {lines[-1]}")
+    return done.stdout

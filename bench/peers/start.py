@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench import parts
+from bench import marketing, parts
 from bench.postgres import postgres
 from bench.processes import running
 from bench.service import CALLER_ID, CAMPAIGN, vaglio
@@ -29,15 +29,17 @@ class Peer:
         title: its first column.
         start: brings it up until the stack closes, with a directory for its files; returns the dialplan step,
             which leaves a verdict in the variable VAGLIO.
+        numbers: what the numbers that it is asked for begin with, and how many digits follow.
     """
 
     title: str
     start: Callable[[ExitStack, Path], str]
+    numbers: tuple[str, int] = ("336", 8)
 
 
-def agi_step(port: int) -> str:
+def agi_step(port: int, campaign: str = CAMPAIGN) -> str:
     """The AGI step every FastAGI peer is asked by."""
-    return f"AGI(agi://127.0.0.1:{port}/screen,${{NUMBER}},{CAMPAIGN},{CALLER_ID})"
+    return f"AGI(agi://127.0.0.1:{port}/screen,${{NUMBER}},{campaign},{CALLER_ID})"
 
 
 def _empty(stack: ExitStack, directory: Path) -> str:
@@ -84,8 +86,19 @@ def _vaglio(stack: ExitStack, directory: Path) -> str:
     return agi_step(stack.enter_context(vaglio(directory / "vaglio")).port)
 
 
+def _vaglio_asked(stack: ExitStack, directory: Path) -> str:
+    service = stack.enter_context(vaglio(directory / "vaglio-asked", asked=True))
+    return agi_step(service.port, marketing.CAMPAIGN)
+
+
+def _vaglio_first(stack: ExitStack, directory: Path) -> str:
+    service = stack.enter_context(vaglio(directory / "vaglio-first", asked=True, real_time=True))
+    return agi_step(service.port, marketing.CAMPAIGN)
+
+
 NULL_C = "null FastAGI server in C"
 VAGLIO = "Vaglio, record durable"
+ITALIAN = (marketing.PREFIX, 7)
 
 PEERS = (
     Peer("empty dialplan step", _empty),
@@ -95,4 +108,6 @@ PEERS = (
     Peer("panoramisk's FastAGI server", _panoramisk),
     Peer("PostgreSQL connection a call", _postgres),
     Peer(VAGLIO, _vaglio),
+    Peer("Vaglio, marketing, record durable", _vaglio_asked, ITALIAN),
+    Peer("Vaglio, marketing, at real-time priority", _vaglio_first, ITALIAN),
 )
