@@ -26,10 +26,10 @@ CALLER_ID = "+33187654321"
 OPPOSITIONS = 100_000
 """Every second number from +33600000000 on."""
 
+_UNIT = Path(__file__).resolve().parents[1] / "systemd" / "vaglio.service"
 _CONFIGURATION = """
 [fastagi]
 listen = "127.0.0.1:{port}"
-real_time = {real_time}
 
 [health]
 listen = "127.0.0.1:{health}"
@@ -67,11 +67,11 @@ class Service:
 
 
 @contextmanager
-def vaglio(directory: Path, *, asked: bool = False, real_time: bool = False) -> Iterator[Service]:
+def vaglio(directory: Path, *, asked: bool = False, as_unit: bool = False) -> Iterator[Service]:
     """Serve from a new site in this directory.
 
     With `asked`, the site also has the marketing campaign of `bench.marketing`, of which everything is asked; with
-    `real_time`, calls go before the machine's other work, as in the shipped units.
+    `as_unit`, the service has the environment of the shipped unit: real-time priority, memory in huge pages.
 
     Raises NotMeasured when it cannot be set up, does not start, or is not granted what it needs.
     """
@@ -84,9 +84,7 @@ def vaglio(directory: Path, *, asked: bool = False, real_time: bool = False) -> 
         return _call([program, *words], environment)
 
     call("init", directory)
-    configuration.write_text(
-        _CONFIGURATION.format(port=port, health=health, real_time="true" if real_time else "false")
-    )
+    configuration.write_text(_CONFIGURATION.format(port=port, health=health))
     (directory / "site.toml").write_text(marketing.RULES if asked else "")
     (directory / "campaigns.toml").write_text(_CAMPAIGNS + (marketing.CAMPAIGNS if asked else ""))
     call("campaign", "import", directory / "campaigns.toml")
@@ -95,11 +93,19 @@ def vaglio(directory: Path, *, asked: bool = False, real_time: bool = False) -> 
     if asked:
         marketing.load(call, directory)
     log = directory / "serve.log"
+    if as_unit:
+        environment = _unit_environment() | environment
     with running([program, "serve"], port, log=log, environment=environment) as process:
         _await_ready(f"http://127.0.0.1:{health}/readyz", log)
-        if real_time and "no real-time priority" in log.read_text(errors="replace"):
+        if as_unit and "no real-time priority" in log.read_text(errors="replace"):
             raise NotMeasured("this machine grants no real-time priority")
         yield Service(port, process.pid)
+
+
+def _unit_environment() -> dict[str, str]:
+    """What the shipped unit sets for the service."""
+    lines = [line for line in _UNIT.read_text().splitlines() if line.startswith("Environment=")]
+    return dict(word.split("=", 1) for line in lines for word in line.removeprefix("Environment=").split())
 
 
 def _oppositions() -> str:

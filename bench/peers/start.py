@@ -91,8 +91,8 @@ def _vaglio_asked(stack: ExitStack, directory: Path) -> str:
     return agi_step(service.port, marketing.CAMPAIGN)
 
 
-def _vaglio_first(stack: ExitStack, directory: Path) -> str:
-    service = stack.enter_context(vaglio(directory / "vaglio-first", asked=True, real_time=True))
+def _vaglio_as_unit(stack: ExitStack, directory: Path) -> str:
+    service = stack.enter_context(vaglio(directory / "vaglio-unit", asked=True, as_unit=True))
     return agi_step(service.port, marketing.CAMPAIGN)
 
 
@@ -109,5 +109,5 @@ PEERS = (
     Peer("PostgreSQL connection a call", _postgres),
     Peer(VAGLIO, _vaglio),
     Peer("Vaglio, marketing, record durable", _vaglio_asked, ITALIAN),
-    Peer("Vaglio, marketing, at real-time priority", _vaglio_first, ITALIAN),
+    Peer("Vaglio, marketing, as its unit runs it", _vaglio_as_unit, ITALIAN),
 )
