@@ -49,7 +49,7 @@ class FastAgi(_Section):
     deadline_ms: int = Field(default=250, ge=10, le=450)
     """The longest a verdict may take; then the answer is `failure`. Below the dialplan's watchdog of 500."""
     real_time: bool = False
-    """Whether the two threads that a call waits for run ahead of all that is not real-time."""
+    """Whether the service runs ahead of all that is not real-time."""
 
 
 class Standby(_Section):

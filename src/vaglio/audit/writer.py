@@ -31,20 +31,15 @@ _Job = tuple[Pending, asyncio.Future[int]]
 class Writer:
     """Appends from one event loop; use as an async context manager.
 
-    `begun` is called once on the thread that commits, before its first commit.
-
     Raises, on entering:
         StoreError: when the file is missing, damaged, or of another version.
         ConfigError: when the keys are not those of the log.
     """
 
-    def __init__(
-        self, path: Path, keys: Keys, now: Callable[[], int] = clock, begun: Callable[[], object] | None = None
-    ) -> None:
+    def __init__(self, path: Path, keys: Keys, now: Callable[[], int] = clock) -> None:
         self._path = path
         self._keys = keys
         self._now = now
-        self._begun = begun
         self._queue: SimpleQueue[_Job | None] = SimpleQueue()
         self._patient: list[_Job] = []
         """Jobs for which nobody waits in a call; the loop's alone."""
@@ -115,8 +110,6 @@ class Writer:
 
     def _work(self, log: Log) -> None:
         """The thread: batches until told to stop."""
-        if self._begun is not None:
-            self._begun()
         with log:
             while True:
                 job = self._queue.get()

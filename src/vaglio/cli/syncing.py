@@ -12,6 +12,7 @@ from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_tabl
 from vaglio.errors import VerificationError
 from vaglio.index import verify as checking
 from vaglio.index.definitions import definitions
+from vaglio.service.priority import stand_back
 from vaglio.site import Site
 from vaglio.sync.run import Runner, RunReport
 from vaglio.sync.sources import sources
@@ -33,6 +34,7 @@ def run(
     json: JsonOption = False,
 ) -> None:
     """Look, fetch what is new, import it; exit 1 when a source failed."""
+    stand_back()
     reports = asyncio.run(_run(Site.at(config), name))
     if json:
         print_json([asdict(one) for one in reports])

@@ -63,6 +63,10 @@ def serve(site: Site, *, standby: bool = False) -> None:
     """
     logging.configure(site.settings.log)
     priority.switch_threads_often()
+    if site.settings.fastagi.real_time and not priority.go_first():
+        structlog.get_logger("vaglio.service").warning(
+            "no real-time priority is granted here; the units' `LimitRTPRIO=1` does"
+        )
     uvloop.run(Service(site, standby=standby).run())
 
 
@@ -116,8 +120,7 @@ class Service:
         self._passed = dict(systemd.passed_sockets())
         keys = site.keys()
         self._presence = stack.enter_context(contextlib.closing(Presence(site.log_file)))
-        first = priority.go_first if settings.fastagi.real_time else None
-        self._writer = await stack.enter_async_context(Writer(site.log_file, keys, begun=first))
+        self._writer = await stack.enter_async_context(Writer(site.log_file, keys))
         self._store = await stack.enter_async_context(await Store.open(site.index_file))
         self._changes = Changes(self._store, self._writer)
         self._log_reader = stack.enter_context(LogReader(site.log_file))
@@ -180,8 +183,6 @@ class Service:
         self._watches.start()
         self._anchored.start()
         self._ready = True
-        if settings.fastagi.real_time and not priority.go_first():
-            self._log.warning("no real-time priority is granted here; the units' `LimitRTPRIO=1` does")
         self._log.info("ready", port=self._server.port, version=__version__, standby=self._standby)
         systemd.notify("READY=1")
 
