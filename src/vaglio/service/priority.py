@@ -7,15 +7,6 @@ stays below that of an Asterisk started with `-p`.
 """
 
 import os
-import sys
-
-_SWITCH_SECONDS = 0.0005
-"""Python's own is 5 ms: that long could a thread that computes keep the interpreter from one that has a call."""
-
-
-def switch_threads_often() -> None:
-    """Let no thread keep the interpreter for longer than half a millisecond when another waits for it."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def go_first() -> bool:

@@ -62,7 +62,6 @@ def serve(site: Site, *, standby: bool = False) -> None:
         VaglioError: when it cannot start; one line says why.
     """
     logging.configure(site.settings.log)
-    priority.switch_threads_often()
     if site.settings.fastagi.real_time and not priority.go_first():
         structlog.get_logger("vaglio.service").warning(
             "no real-time priority is granted here; the units' `LimitRTPRIO=1` does"
