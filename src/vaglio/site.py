@@ -15,12 +15,15 @@ from vaglio.clock import now
 from vaglio.config import Settings
 from vaglio.errors import ConfigError, InputError
 from vaglio.index import database
+from vaglio.index.definitions import definitions
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
 from vaglio.numbers import emergency_numbers
 from vaglio.rules import Rulebooks, load
 from vaglio.rules.jurisdiction import rulebook_of_region
+from vaglio.rules.load import read_file, shipped
 from vaglio.screening import Screener
+from vaglio.sync.sources import Source, sources
 
 CONFIGURATION = """\
 # Vaglio's configuration; docs/operating.md describes every key. Paths are relative to this file.
@@ -89,6 +92,14 @@ class Site:
         """
         return load_anchors(self.settings.anchors, self.settings.file.parent)
 
+    def sources(self) -> dict[str, Source]:
+        """Where files come from by themselves, by name.
+
+        Raises:
+            ConfigError: naming source and key.
+        """
+        return sources(self.settings.sources, definitions(self.settings.registers))
+
     def rulebooks(self, tried: Path | None = None) -> Rulebooks:
         """The law in force here; with a file to try, that in place of the rulebook or site file it stands for.
 
@@ -97,6 +108,16 @@ class Site:
         """
         site_file = self.settings.rules.site_file
         return load(self.settings.path(site_file) if site_file else None, rulebook_file=tried)
+
+    def rulebook_files(self) -> dict[str, bytes]:
+        """The rulebooks as shipped, and the site's own file: what the decisions' versions are hashes of.
+
+        Raises:
+            InputError: when the site's file cannot be read.
+        """
+        site_file = self.settings.rules.site_file
+        own = {} if site_file is None else {"site.toml": read_file(self.settings.path(site_file))}
+        return {one.name: one.data for one in shipped().values()} | own
 
     def campaigns_asking(self, at: datetime) -> dict[str, list[str]]:
         """Register → the campaigns that run at that time and in whose region a rulebook may ask it."""

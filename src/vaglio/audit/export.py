@@ -54,6 +54,13 @@ _RECORDS = """
            OR EXISTS (SELECT 1 FROM entry AS told WHERE told.id = entry.ref AND told.controller = :controller))
     ORDER BY seq"""
 
+_SAMPLED = """
+    SELECT seq, body FROM entry WHERE seq <= :size AND seq IN (SELECT value FROM json_each(:sample))
+    UNION ALL
+    SELECT told.seq, told.body FROM json_each(:sample) JOIN entry AS decision ON decision.seq = value
+    JOIN entry AS told ON told.ref = decision.id WHERE told.seq <= :size
+    ORDER BY seq"""
+
 
 class ExportFormat(StrEnum):
     """How records are written."""
@@ -72,12 +79,15 @@ class Selection:
         until: before that time.
         campaign: of that campaign, deliveries and outcomes of its calls included.
         controller: of that controller, likewise.
+        sample: of these decisions, by sequence number, whatever else is asked for; deliveries and outcomes
+            included.
     """
 
     since: datetime | None = None
     until: datetime | None = None
     campaign: str | None = None
     controller: str | None = None
+    sample: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +195,10 @@ def _selected(connection: sqlite3.Connection, selection: Selection, size: int) -
         "campaign": selection.campaign,
         "controller": selection.controller,
     }
+    if selection.sample is not None:
+        sample = orjson.dumps(sorted(selection.sample)).decode()
+        yield from connection.execute(_SAMPLED, {"size": size, "sample": sample})
+        return
     yield from connection.execute(_RECORDS, values)
 
 

@@ -42,10 +42,11 @@ _FAILOPENS = """
 _OUTCOMES = """
     SELECT decision.campaign, CAST(told.body AS TEXT) ->> '$.outcome', count(*) FROM entry AS decision
     LEFT JOIN entry AS told ON told.seq = (
-        SELECT max(seq) FROM entry WHERE ref = decision.id AND kind = 'outcome')
-    WHERE decision.at >= ? AND decision.at < ? AND decision.kind = 'decision' AND decision.verdict = 'allow'
-      AND decision.campaign IS NOT NULL
-      AND EXISTS (SELECT 1 FROM entry WHERE ref = decision.id AND kind = 'delivery')
+        SELECT max(seq) FROM entry WHERE ref = decision.id AND kind = 'outcome' AND seq <= :size)
+    WHERE decision.at >= :since AND decision.at < :until AND decision.kind = 'decision'
+      AND decision.verdict = 'allow' AND decision.campaign IS NOT NULL AND decision.seq <= :size
+      AND (:controller IS NULL OR decision.controller = :controller)
+      AND EXISTS (SELECT 1 FROM entry WHERE ref = decision.id AND kind = 'delivery' AND seq <= :size)
     GROUP BY 1, 2"""
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
@@ -149,9 +150,19 @@ class Reader:
         """The calls the failure policy let out on a channel of that unique id, handed over, newest first."""
         return self._rows(_FAILOPENS, (redacted_unique_id(unique_id),))
 
-    def outcomes(self, since: datetime, until: datetime | None) -> list[tuple[str, str | None, int]]:
-        """How many delivered allows of that time ended how: campaign, last outcome or None, count."""
-        values = (microseconds(since), microseconds(until) if until else 1 << 62)
+    def outcomes(
+        self, since: datetime, until: datetime | None, controller: str | None = None, size: int | None = None
+    ) -> list[tuple[str, str | None, int]]:
+        """How many delivered allows of that time ended how: campaign, last outcome or None, count.
+
+        With a controller its calls alone; with a size by the first so many entries alone.
+        """
+        values = {
+            "since": microseconds(since),
+            "until": microseconds(until) if until else 1 << 62,
+            "controller": controller,
+            "size": 1 << 62 if size is None else size,
+        }
         with explained(self._path):
             return self._connection.execute(_OUTCOMES, values).fetchall()
 

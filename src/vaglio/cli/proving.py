@@ -1,7 +1,6 @@
 """`vaglio audit verify`, `prove`, `checkpoint`, `export`, `purge`, `rotate`: the proof, and handing it over."""
 
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -141,7 +140,7 @@ def export(
         out,
         selection,
         formats=frozenset(formats or ExportFormat),
-        rulebooks=_rulebooks(site),
+        rulebooks=site.rulebook_files(),
     )
     told = {
         "directory": str(bundle.directory),
@@ -166,15 +165,6 @@ def rotate(config: ConfigOption = None) -> None:
     with Sealer(site.log_file, site.keys()) as sealer:
         keys = sealer.rotate()
     typer.echo(keys.verifier.vkey)
-
-
-def _rulebooks(site: Site) -> dict[str, bytes]:
-    """The rulebooks as shipped, and the site's own file: what the decisions' versions are hashes of."""
-    shipped = resources.files("vaglio.rules") / "rulebooks"
-    found = {one.name: one.read_bytes() for one in shipped.iterdir() if one.name.endswith(".toml")}
-    if site.settings.rules.site_file is not None:
-        found["site.toml"] = _read(site.settings.path(site.settings.rules.site_file))
-    return found
 
 
 def _read(file: Path) -> bytes:

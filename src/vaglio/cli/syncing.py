@@ -69,7 +69,7 @@ def status_(config: ConfigOption = None, *, json: JsonOption = False) -> None:
 
     async def ask() -> list[SourceStatus]:
         async with site.changes() as (_, store):
-            return await status(store, sources(site.settings.sources, definitions(site.settings.registers)))
+            return await status(store, site.sources())
 
     found = asyncio.run(ask())
     if json:

@@ -80,8 +80,8 @@ def print_summary(summary: ImportSummary, *, json: bool) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[Progress], None] | None]:
-    """A bar with rate and remaining time at a terminal; nothing elsewhere."""
+def progress_bar(what: str, *, of_bytes: bool = True) -> Iterator[Callable[[Progress], None] | None]:
+    """A bar with remaining time at a terminal, and the rate where a file is read; nothing elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
@@ -91,9 +91,9 @@ def progress_bar(what: str) -> Iterator[Callable[[Progress], None] | None]:
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("{task.fields[rows]:,} rows"),
-        TransferSpeedColumn(),
+        *((TransferSpeedColumn(),) if of_bytes else ()),
         TimeRemainingColumn(),
     )
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None, rows=0)
-        yield lambda seen: bar.update(task, total=seen.total, completed=seen.done, rows=seen.rows)
+        yield lambda seen: bar.update(task, total=seen.total or None, completed=seen.done, rows=seen.rows)

@@ -26,6 +26,11 @@ _WAITING: Final = """
 SELECT register, controller, id, requested_at, numbers FROM batch WHERE answered_at IS NULL ORDER BY requested_at
 """
 
+_TAKEN_IN: Final = """
+SELECT register, CAST(id AS TEXT), loaded_at FROM register_snapshot WHERE state <> 'building'
+UNION ALL SELECT register, id, answered_at FROM batch WHERE answered_at IS NOT NULL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingBatch:
@@ -104,6 +109,18 @@ def registers(
         else:
             found += _query(one, [row[1:] for row in verdicts if row[0] == name], waiting, instant)
     return found
+
+
+def taken_in(index: Path) -> dict[tuple[str, str], datetime]:
+    """When each list, and each answer to a request, was taken in, by register and snapshot or batch.
+
+    Raises StoreError when the index cannot be read.
+    """
+    with closing(database.read_only(index)) as db:
+        try:
+            return {(name, source): from_micros(at) for name, source, at in db.execute(_TAKEN_IN)}
+        except sqlite3.Error as error:
+            raise database.unreadable(index, error) from error
 
 
 def _list(register: RegisterDefinition, row: tuple[Any, ...] | None, now: datetime) -> RegisterInfo:

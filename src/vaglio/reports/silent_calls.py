@@ -4,7 +4,7 @@ A call counts by its last known outcome; silent and refused calls were answered 
 never told do not count at all, and the report says how many they are.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
@@ -68,8 +68,15 @@ def silent_calls(
     Raises:
         StoreError: when the log cannot be read.
     """
+    return silent_figures(log.outcomes(since, until), campaigns)
+
+
+def silent_figures(
+    outcomes: Iterable[tuple[str, str | None, int]], campaigns: Mapping[str, Campaign]
+) -> list[SilentCalls]:
+    """The figures from outcomes as `Reader.outcomes` counts them, by campaign."""
     found: dict[str, dict[str | None, int]] = {}
-    for campaign, outcome, count in log.outcomes(since, until):
+    for campaign, outcome, count in outcomes:
         found.setdefault(campaign, {})[outcome] = count
     return [_figures(name, counts, campaigns.get(name)) for name, counts in sorted(found.items())]
 

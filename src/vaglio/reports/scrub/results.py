@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from vaglio.errors import InputError
+from vaglio.reports.cells import neutral
 from vaglio.reports.scrub.judging import Advice
 
 COLUMNS: Final = ("vaglio_verdict", "vaglio_reason", "vaglio_rule", "vaglio_next", "vaglio_would_be")
 """Added behind the last column, in order; docs/scrub.md describes each."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -60,7 +60,7 @@ class Results:
         return record[:-1] + tail + b"\n" if record.endswith(b"\n") else record + tail + self.end
 
     def _joined(self, values: Sequence[str]) -> bytes:
-        cells = (value.encode() for value in map(_safe, values))
+        cells = (value.encode() for value in map(neutral, values))
         return b"".join(self.delimiter + cell for cell in cells)
 
 
@@ -79,11 +79,6 @@ def moment_text(moment: datetime) -> str:
     """An instant to the minute, in UTC, never too early."""
     whole = moment.replace(second=0, microsecond=0)
     return (whole if whole == moment else whole + _MINUTE).strftime("%Y-%m-%dT%H:%MZ")
-
-
-def _safe(value: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{value}" if value.startswith(_FORMULA) else value
 
 
 @dataclass(frozen=True, slots=True)
