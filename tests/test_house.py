@@ -31,16 +31,18 @@ LAYERS: dict[str, set[str]] = {
     "audit": BASE,
     "screening": {*BASE, "rules", "index", "audit"},
     "changes": {*BASE, "index", "audit"},
+    "recording": {*BASE, "index", "audit", "changes"},
+    "policy": BASE,
     "site": {*BASE, "rules", "index", "audit", "screening", "changes", "config", "sync"},
     "sync": {*BASE, "index", "audit", "rules", "screening", "changes", "config"},
     "reports": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site"},
     "pbx": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "metrics"},
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
-    | {"pbx", "reports", "web", "logging", "metrics"},
+    | {"pbx", "policy", "reports", "web", "logging", "metrics"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
-    | {"logging", "metrics"},
+    | {"recording", "policy", "logging", "metrics"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
-    | {"pbx", "web", "service", "logging", "metrics"},
+    | {"recording", "policy", "pbx", "web", "service", "logging", "metrics"},
 }
 """Which rooms each room may import: the whole house in one table, from the cellar up."""
 

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -14,8 +14,8 @@ from vaglio.errors import NotFoundError
 from vaglio.index import campaigns, imports
 from vaglio.index.reader import Reader
 from vaglio.index.rows import ImportSummary, sha256_of
-from vaglio.model import Campaign
-from vaglio.pbx.policy import write_policies
+from vaglio.policy import write_policies
+from vaglio.recording import before_and_after, plain
 from vaglio.redaction import redact
 from vaglio.site import Site
 
@@ -43,7 +43,7 @@ async def _import(site: Site, file: Path) -> ImportSummary:
         known = {one.id: one for one in index.campaigns()}
         content = campaigns.load(file, known_controllers=[one.id for one in index.controllers()])
         changed = [
-            _before_and_after(known.get(one.id), one) for one in content.campaigns if known.get(one.id) != one
+            before_and_after(known.get(one.id), one) for one in content.campaigns if known.get(one.id) != one
         ]
         async with site.changes() as (changes, store):
             _, summary = await changes.make(
@@ -61,33 +61,13 @@ async def _import(site: Site, file: Path) -> ImportSummary:
     return summary
 
 
-def _before_and_after(before: Campaign | None, after: Campaign) -> dict[str, object]:
-    """What a campaign was and is, for the log: only the keys that differ, and every key of a new one."""
-    new = _plain(after)
-    old = _plain(before) if before else {}
-    differing = sorted(key for key in new if old.get(key) != new[key])
-    return {
-        "id": after.id,
-        "before": {key: old[key] for key in differing} if before else None,
-        "after": {key: new[key] for key in differing},
-    }
-
-
-def _plain(one: Campaign) -> dict[str, Any]:
-    fields = asdict(one)
-    return {
-        key: list(value) if isinstance(value, tuple) else None if value is None else str(value)
-        for key, value in fields.items()
-    }
-
-
 @campaign.command("list")
 def list_(config: ConfigOption = None, *, json: JsonOption = False) -> None:
     """All campaigns."""
     with Reader.open(Site.at(config).index_file) as index:
         known = index.campaigns()
     if json:
-        print_json([_plain(one) for one in known])
+        print_json([plain(one) for one in known])
         return
     columns = ("id", "controller", "purpose", "dial mode", "region", "starts", "ends", "mode", "on failure")
     rows = (
@@ -119,7 +99,7 @@ def show(
         found = index.campaign(campaign_id)
     if found is None:
         raise NotFoundError(f"no campaign {redact(campaign_id)!r}; vaglio campaign list shows the known ones")
-    print_fields(_plain(found), json=json)
+    print_fields(plain(found), json=json)
 
 
 @controller.command("list")

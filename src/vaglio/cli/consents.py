@@ -1,14 +1,11 @@
 """`vaglio consent …`, and the files of withdrawals, relationships and contacts."""
 
 import asyncio
-from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
-from vaglio.audit.canonical import timestamp
-from vaglio.changes import Change
-from vaglio.cli.facts import add_import, add_show, known_controller, record
+from vaglio.cli.facts import add_import, add_show, option
 from vaglio.cli.main import app
 from vaglio.cli.numbers import NumberArgument, RegionOption, read_instant, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
@@ -16,6 +13,8 @@ from vaglio.clock import now
 from vaglio.index.records import FactKind, Record
 from vaglio.model import ConsentChannel
 from vaglio.numbers import Number
+from vaglio.recording import add as add_fact
+from vaglio.recording import known_controller, record
 from vaglio.site import Site
 
 consent = typer.Typer(
@@ -31,10 +30,10 @@ app.add_typer(withdrawal, name="withdrawal")
 app.add_typer(relationship, name="relationship")
 app.add_typer(contact, name="contact")
 
-add_import(consent, FactKind.CONSENT, Change.CONSENT_IMPORT)
-add_import(withdrawal, FactKind.WITHDRAWAL, Change.WITHDRAWAL_IMPORT)
-add_import(relationship, FactKind.RELATIONSHIP, Change.RELATIONSHIP_IMPORT)
-add_import(contact, FactKind.CONTACT, Change.CONTACT_IMPORT)
+add_import(consent, FactKind.CONSENT)
+add_import(withdrawal, FactKind.WITHDRAWAL)
+add_import(relationship, FactKind.RELATIONSHIP)
+add_import(contact, FactKind.CONTACT)
 add_show(
     consent,
     FactKind.CONSENT,
@@ -107,9 +106,9 @@ def add(
             "notice_id": notice,
             "collected_by": collected_by,
         },
+        option,
     )
-    told = {"purpose": purpose, "given_at": timestamp(given), "method": method, "evidence_uri": evidence}
-    entry = asyncio.run(_add(Site.at(config), Change.CONSENT, controller, consented, read, told))
+    entry = asyncio.run(_add(Site.at(config), consented, read))
     print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
 
 
@@ -126,32 +125,23 @@ def withdraw(
 ) -> None:
     """Record that a consent was withdrawn; the consent stays on record, and binds no more."""
     read = read_number(number, region)
-    at = now()
     withdrawn = record(
         FactKind.WITHDRAWAL,
         {
             "number": read.e164,
             "controller": controller,
             "purpose": purpose,
-            "withdrawn_at": at.isoformat(),
+            "withdrawn_at": now().isoformat(),
             "evidence_uri": evidence,
         },
+        option,
     )
-    told = {"purpose": purpose, "withdrawn_at": timestamp(at), "evidence_uri": evidence}
-    entry = asyncio.run(_add(Site.at(config), Change.CONSENT_WITHDRAWN, controller, withdrawn, read, told))
+    entry = asyncio.run(_add(Site.at(config), withdrawn, read))
     print_fields({"number": read.masked, "controller": controller, "purpose": purpose, "entry": entry}, json=json)
 
 
-async def _add(
-    site: Site, change: Change, controller: str, fact: Record, number: Number, told: Mapping[str, object]
-) -> str:
+async def _add(site: Site, fact: Record, number: Number) -> str:
     async with site.changes() as (changes, store):
-        await known_controller(store, controller)
-        announced, _ = await changes.make(
-            change,
-            {"controller": controller, **told},
-            lambda entry: store.add([fact], entry=entry),
-            number=number,
-            result=lambda counts: {"new": counts.new, "unchanged": counts.unchanged},
-        )
+        await known_controller(store, fact.controller, option("controller"))
+        announced, _ = await add_fact(changes, store, fact, number, {})
         return announced.id

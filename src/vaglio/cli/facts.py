@@ -1,32 +1,28 @@
 """What every kind of fact has in common at the shell: a file is imported, a number's facts are shown."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from vaglio.changes import Change
 from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_json, print_summary, print_table, progress_bar
-from vaglio.errors import InputError, NotFoundError
+from vaglio.errors import NotFoundError
 from vaglio.index import imports
-from vaglio.index.facts import FILES
 from vaglio.index.history import history
-from vaglio.index.records import FactKind, Record
-from vaglio.index.rows import ImportSummary, Reject, sha256_of
-from vaglio.index.store import Store
-from vaglio.model import ANY
-from vaglio.redaction import redact
+from vaglio.index.records import FactKind
+from vaglio.index.rows import ImportSummary, sha256_of
+from vaglio.recording import IMPORTS
 from vaglio.site import Site
 
 _OPTIONS: Final = {"evidence_uri": "--evidence", "notice_id": "--notice"}
 """Options that are not named after their column."""
 
 
-def add_import(group: typer.Typer, kind: FactKind, change: Change) -> None:
+def add_import(group: typer.Typer, kind: FactKind) -> None:
     """Give a command group its `import FILE`."""
 
     def command(
@@ -36,18 +32,18 @@ def add_import(group: typer.Typer, kind: FactKind, change: Change) -> None:
         config: ConfigOption = None,
         json: JsonOption = False,
     ) -> None:
-        print_summary(asyncio.run(_import(Site.at(config), kind, change, file, region)), json=json)
+        print_summary(asyncio.run(_import(Site.at(config), kind, file, region)), json=json)
 
     command.__doc__ = f"Load a file of {kind}s (docs/registers.md); bad rows go to FILE.rejects.csv."
     group.command("import")(command)
 
 
-async def _import(site: Site, kind: FactKind, change: Change, file: Path, region: str | None) -> ImportSummary:
+async def _import(site: Site, kind: FactKind, file: Path, region: str | None) -> ImportSummary:
     sha256 = sha256_of(file)
     with progress_bar(file.name) as on_progress:
         async with site.changes() as (changes, store):
             _, summary = await changes.make(
-                change,
+                IMPORTS[kind],
                 {"file": file.name, "sha256": sha256},
                 lambda entry: imports.import_facts(
                     store, kind, file, entry=entry, region=region, on_progress=on_progress
@@ -84,29 +80,6 @@ def add_show(group: typer.Typer, kind: FactKind, columns: Sequence[str]) -> None
     group.command("show")(command)
 
 
-def record(kind: FactKind, values: Mapping[str, str | None]) -> Record:
-    """One fact from its options, by column: held to the same as a row of a file.
-
-    Raises:
-        InputError: naming the option.
-    """
-    try:
-        return FILES[kind].record({column: value or "" for column, value in values.items()}, None)
-    except Reject as reject:
-        option = _OPTIONS.get(reject.column, f"--{reject.column.replace('_', '-')}")
-        raise InputError(f"{option}: {reject.reason}") from reject
-
-
-async def known_controller(store: Store, controller: str) -> None:
-    """A fact of a principal that does not exist would bind nothing.
-
-    Raises:
-        InputError: when the controller is not known here.
-    """
-    if controller == ANY:
-        return
-    known = [row[0] for row in await store.rows("SELECT id FROM controller ORDER BY id")]
-    if controller not in known:
-        raise InputError(
-            f"--controller {redact(controller)!r}: not known here; vaglio controller list shows the known ones"
-        )
+def option(column: str) -> str:
+    """The option that gives a column its value."""
+    return _OPTIONS.get(column, f"--{column.replace('_', '-')}")

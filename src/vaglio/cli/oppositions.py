@@ -1,18 +1,18 @@
 """`vaglio opposition …`: a person's refusal, recorded, shown, lifted only by an act of its own."""
 
 import asyncio
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
-from vaglio.changes import Change
-from vaglio.cli.facts import add_import, add_show, known_controller, record
+from vaglio import recording
+from vaglio.cli.facts import add_import, add_show, option
 from vaglio.cli.main import app
 from vaglio.cli.numbers import NumberArgument, RegionOption, read_number
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields
 from vaglio.clock import now
 from vaglio.errors import NotFoundError
-from vaglio.index.records import FactKind, OppositionRecord
+from vaglio.index.records import FactKind
 from vaglio.model import ANY
 from vaglio.site import Site
 
@@ -24,7 +24,7 @@ ControllerOption = Annotated[
 ]
 
 
-add_import(opposition, FactKind.OPPOSITION, Change.OPPOSITION_IMPORT)
+add_import(opposition, FactKind.OPPOSITION)
 
 
 @opposition.command()
@@ -49,12 +49,12 @@ def add(
         "channel": "command-line",
         "evidence_uri": evidence,
     }
-    opposed = cast("OppositionRecord", record(FactKind.OPPOSITION, values))
+    opposed = recording.record(FactKind.OPPOSITION, values, option)
 
     async def change() -> str:
         async with site.changes() as (changes, store):
-            await known_controller(store, controller)
-            announced, _ = await changes.oppose(opposed, read, {})
+            await recording.known_controller(store, controller, option("controller"))
+            announced, _ = await recording.add(changes, store, opposed, read, {})
             return announced.id
 
     entry = asyncio.run(change())
@@ -79,14 +79,8 @@ def lift(
 
     async def change() -> tuple[str, int]:
         async with site.changes() as (changes, store):
-            announced, lifted = await changes.make(
-                Change.OPPOSITION_LIFTED,
-                {"controller": controller, "purpose": purpose, "evidence_uri": evidence},
-                lambda entry: store.lift_opposition(
-                    read.key, controller, purpose=purpose, lifted_at=at, evidence_uri=evidence, entry=entry
-                ),
-                number=read,
-                result=lambda count: {"lifted": count},
+            announced, lifted = await recording.lift(
+                changes, store, read, controller, purpose=purpose, at=at, evidence_uri=evidence, origin={}
             )
             return announced.id, lifted
 

@@ -32,9 +32,9 @@ from vaglio.metrics import Metrics
 from vaglio.numbers import warm
 from vaglio.pbx.fastagi import FastAgiServer
 from vaglio.pbx.parts import Parts
-from vaglio.pbx.policy import write_policies
 from vaglio.pbx.routes import Routes
 from vaglio.pbx.watches import Watches
+from vaglio.policy import write_policies
 from vaglio.rules import Rulebooks
 from vaglio.screening import Screener
 from vaglio.service import listening, priority, readiness, systemd

@@ -4,7 +4,7 @@ import pytest
 
 from vaglio.errors import StoreError
 from vaglio.model import Campaign, DialMode, OnFailure, Purpose
-from vaglio.pbx.policy import write_policies
+from vaglio.policy import write_policies
 
 
 def campaign(name: str, policy: OnFailure) -> Campaign:
