@@ -22,6 +22,7 @@ _STATUS: Final[Mapping[type[VaglioError], HTTPStatus]] = {
     ConfigError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _MOST_ERRORS: Final = 20
+_LONGEST_FIELD: Final = 120
 
 
 class FieldError(BaseModel):
@@ -41,14 +42,11 @@ class Problem(BaseModel):
     errors: list[FieldError] | None = Field(default=None, description="Field by field, where fields are wrong.")
 
 
-class ProblemError(Exception):
-    """Raised where a request cannot be answered as asked."""
+class ProblemError(HTTPException):
+    """Raised where a request cannot be answered as asked; also while its body is still being read."""
 
     def __init__(self, status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(detail)
-        self.status = status
-        self.detail = detail
-        self.headers = headers
+        super().__init__(status, detail, headers)
 
 
 def problem_response(
@@ -59,7 +57,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """The answer that tells of a problem; long runs of digits in `detail` are masked."""
-    told = Problem(title=status.phrase, status=status, detail=redact(detail), errors=errors)
+    told = Problem(title=status.phrase, status=status, detail=_plain(detail), errors=errors)
     return JSONResponse(
         told.model_dump(exclude_none=True), status, media_type=MEDIA_TYPE, headers=dict(headers or {})
     )
@@ -67,10 +65,6 @@ def problem_response(
 
 def install(app: FastAPI) -> None:
     """Have every error of the application told so."""
-
-    @app.exception_handler(ProblemError)
-    async def _told(_: Request, error: ProblemError) -> Response:
-        return problem_response(error.status, error.detail, headers=error.headers)
 
     @app.exception_handler(VaglioError)
     async def _mendable(_: Request, error: VaglioError) -> Response:
@@ -99,5 +93,11 @@ def _field_error(error: Mapping[str, Any]) -> FieldError:
     """Where, and what was expected; never what was sent."""
     field = ".".join(str(part) for part in error["loc"] if part not in {"body", "query", "path"})
     return FieldError(
-        field=redact(field) or "body", problem=redact(str(error["msg"]).removeprefix("Value error, "))
+        field=_plain(field)[:_LONGEST_FIELD] or "body",
+        problem=_plain(str(error["msg"]).removeprefix("Value error, ")),
     )
+
+
+def _plain(text: str) -> str:
+    """Without numbers, and without what no text shows or no encoding takes: a field's name may be the sender's."""
+    return "".join(mark if mark.isprintable() else "…" for mark in redact(text))

@@ -119,7 +119,7 @@ def _too_large(most: int) -> ASGIApp:
 
 
 def _words(most: int) -> str:
-    return f"more than {most} bytes; send it in parts"
+    return f"more than {most / 1_000_000:g} MB; send it in parts"
 
 
 def address_of(request: Request) -> str:
