@@ -75,23 +75,26 @@ class Screener:
         at: datetime | None = None,
         pbx: str = "",
         uniqueid: str = "",
+        controller: str | None = None,
     ) -> Judgement:
         """Decide without writing anything; short enough for the event loop.
 
         `dialled` is what the dialplan passed, `caller_id` is empty when withheld. With `at`, only facts dated up
-        to it count and every age is measured at it; without, the clock is read once.
+        to it count and every age is measured at it; without, the clock is read once. With `controller`, campaigns
+        of any other are unknown.
 
         Raises:
             StoreError: when the index or the log cannot be read.
         """
         started = perf_counter_ns()
         while True:
-            campaign = self.index.campaign_last_read(campaign_id)
+            last_read = self.index.campaign_last_read(campaign_id)
+            campaign = last_read if controller is None or _of(last_read, controller) else None
             number = self._number(dialled, campaign)
             region = campaign.region if campaign else _NO_REGION
             call = Call(number, campaign_id, _caller_id(caller_id, region), at or self.clock(), pbx, uniqueid)
             facts = self._facts(call, campaign, dated=at)
-            if self.index.campaign_last_read(campaign_id) is campaign:
+            if self.index.campaign_last_read(campaign_id) is last_read:
                 break  # else the campaigns changed, which reading the facts has shown
         known = perf_counter_ns()
         decision = self.rulebooks.evaluate(call, campaign, facts)
@@ -156,6 +159,10 @@ class Screener:
             call=(call.pbx, call.uniqueid),
         )
         return replace(facts, attempts=attempts) if attempts else facts
+
+
+def _of(campaign: Campaign | None, controller: str) -> bool:
+    return campaign is not None and campaign.controller == controller
 
 
 @lru_cache(maxsize=4096)

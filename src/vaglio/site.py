@@ -1,6 +1,6 @@
 """One installation: its configuration, and the rooms opened from it, for the service and for every command."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +18,7 @@ from vaglio.index import database
 from vaglio.index.definitions import definitions
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.store import Store
+from vaglio.model import Campaign
 from vaglio.numbers import emergency_numbers
 from vaglio.rules import Rulebooks, load
 from vaglio.rules.jurisdiction import rulebook_of_region
@@ -121,16 +122,8 @@ class Site:
 
     def campaigns_asking(self, at: datetime) -> dict[str, list[str]]:
         """Register → the campaigns that run at that time and in whose region a rulebook may ask it."""
-        rulebooks = self.rulebooks()
-        asking: dict[str, list[str]] = {}
         with IndexReader.open(self.index_file) as index:
-            for one in index.campaigns():
-                if one.ends is not None and one.ends < at.date():
-                    continue
-                jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
-                for name in rulebooks.registers(jurisdiction, at):
-                    asking.setdefault(name, []).append(one.id)
-        return asking
+            return asking(self.rulebooks(), index.campaigns(), at)
 
     def emergency(self) -> frozenset[str]:
         """The numbers that always pass.
@@ -154,6 +147,18 @@ class Site:
         """The way to change facts, and the index they stand in."""
         async with Writer(self.log_file, self.keys()) as writer, await Store.open(self.index_file) as store:
             yield Changes(store, writer), store
+
+
+def asking(rulebooks: Rulebooks, campaigns: Iterable[Campaign], at: datetime) -> dict[str, list[str]]:
+    """Register → the campaigns that run at that time and in whose region a rulebook may ask it."""
+    found: dict[str, list[str]] = {}
+    for one in campaigns:
+        if one.ends is not None and one.ends < at.date():
+            continue
+        jurisdiction = rulebook_of_region(one.region) or one.fallback_jurisdiction
+        for name in rulebooks.registers(jurisdiction, at):
+            found.setdefault(name, []).append(one.id)
+    return found
 
 
 def init(directory: Path) -> Site:

@@ -146,6 +146,10 @@ class Keys:
         """What a number is searched by: HMAC-SHA256 under the search key, 32 bytes."""
         return hmac.digest(self._search, e164.encode("ascii"), "sha256")
 
+    def disguised(self, purpose: str, text: bytes) -> bytes:
+        """What texts that may hold a number are compared by: HMAC-SHA256 under the search key, for one purpose."""
+        return hmac.digest(self._search, purpose.encode("ascii") + b"\0" + text, "sha256")
+
     def seal(self, subject: Subject, entry: str) -> bytes:
         """The number encrypted for the side row of the entry with that id: nonce, ciphertext, tag."""
         nonce = os.urandom(_NONCE)

@@ -12,6 +12,7 @@ import orjson
 
 from vaglio.audit.attempts import counted
 from vaglio.audit.canonical import microseconds, time_of
+from vaglio.audit.checkpoint import Checkpoint
 from vaglio.audit.redact import redacted, redacted_unique_id
 from vaglio.audit.store import explained, open_reading
 from vaglio.errors import NotFoundError
@@ -48,6 +49,7 @@ _OUTCOMES = """
       AND (:controller IS NULL OR decision.controller = :controller)
       AND EXISTS (SELECT 1 FROM entry WHERE ref = decision.id AND kind = 'delivery' AND seq <= :size)
     GROUP BY 1, 2"""
+_CHECKPOINTS = "SELECT note FROM checkpoint WHERE size < ? ORDER BY size DESC LIMIT ?"
 _SEALED = "SELECT sealed FROM subject JOIN entry USING (seq) WHERE id = ?"
 
 
@@ -171,6 +173,16 @@ class Reader:
         with explained(self._path):
             row = self._connection.execute(_SEALED, (name,)).fetchone()
         return bytes(row[0]) if row else None
+
+    def checkpoints(self, most: int, below: int | None = None) -> list[Checkpoint]:
+        """Signed checkpoints, newest first, those of fewer than `below` entries; not verified.
+
+        Raises:
+            VerificationError: when one is not formed as it must be.
+        """
+        with explained(self._path):
+            rows = self._connection.execute(_CHECKPOINTS, (below or 1 << 62, most)).fetchall()
+        return [Checkpoint.parse(bytes(row[0])) for row in rows]
 
     def by_token(self, token: bytes) -> list[Record]:
         """All entries that concern the number with that token, in order."""

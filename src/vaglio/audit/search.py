@@ -39,6 +39,10 @@ ORDER BY seq DESC LIMIT :most
 _OF_NUMBER: Final = """
 SELECT entry.seq, id, kind, at, body FROM subject JOIN entry USING (seq)
 WHERE token = :token AND entry.seq <= :highest AND (:controller IS NULL OR controller = :controller)
+  AND (:kind IS NULL OR kind = :kind) AND at >= :since AND at < :until
+  AND (:campaign IS NULL OR campaign = :campaign)
+  AND (:verdict IS NULL OR verdict = :verdict) AND (:reason IS NULL OR reason = :reason)
+  AND (:uniqueid IS NULL OR CAST(body AS TEXT) ->> '$.uniqueid' = :uniqueid)
 ORDER BY entry.seq DESC LIMIT :most
 """
 
@@ -91,14 +95,22 @@ def search(log: Path, wanted: Wanted, most: int, cursor: int | None = None) -> P
 
 
 def search_number(
-    log: Path, token: bytes, most: int, cursor: int | None = None, controller: str | None = None
+    log: Path,
+    token: bytes,
+    most: int,
+    cursor: int | None = None,
+    controller: str | None = None,
+    wanted: Wanted | None = None,
 ) -> Page:
-    """One page of all entries, of any kind, that concern the number with that token (`Keys.token`).
+    """One page of the entries that concern the number with that token (`Keys.token`).
+
+    All of them, of any kind and of that controller if one is given; or, with `wanted`, those it describes.
 
     Raises:
         StoreError: when the log cannot be read.
     """
-    values = {"token": token, "highest": cursor or 1 << 62, "controller": controller, "most": most + 1}
+    asked = _values(wanted or Wanted(controller=controller)) | ({} if wanted else {"kind": None})
+    values = asked | {"token": token, "highest": cursor or 1 << 62, "most": most + 1}
     with closing(open_reading(log, IN_PASSING)) as connection, explained(log):
         found = [record_of(row) for row in connection.execute(_OF_NUMBER, values)]
     return Page(tuple(found[:most]), found[most].seq if len(found) > most else None)

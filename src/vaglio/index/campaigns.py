@@ -47,7 +47,9 @@ class _Controller(BaseModel):
     name: Text
 
 
-class _Campaign(BaseModel):
+class CampaignDefinition(BaseModel):
+    """A campaign as a person writes it; `campaign_from` makes one of it."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
     id: Identifier
     controller: Identifier
@@ -83,7 +85,7 @@ class _Campaign(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     controller: tuple[_Controller, ...] = ()
-    campaign: tuple[_Campaign, ...] = ()
+    campaign: tuple[CampaignDefinition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ def load(file: Path, *, known_controllers: Collection[str] = ()) -> CampaignFile
             )
     return CampaignFile(
         tuple(Controller(one.id, one.name) for one in content.controller),
-        tuple(_campaign(file, one) for one in content.campaign),
+        tuple(campaign_from(one, f"{file}: ") for one in content.campaign),
     )
 
 
@@ -177,7 +179,7 @@ def _place(location: tuple[int | str, ...], data: Mapping[str, object]) -> tuple
 
 _KNOWN_KEYS: Final[Mapping[int | str, tuple[str, ...]]] = {
     "controller": tuple(_Controller.model_fields),
-    "campaign": tuple(_Campaign.model_fields),
+    "campaign": tuple(CampaignDefinition.model_fields),
 }
 
 
@@ -187,13 +189,17 @@ def _reject_twice(file: Path, table: str, ids: list[str]) -> None:
         raise InputError(f"{file}: {table} {twice}: stands there twice; keep one")
 
 
-def _campaign(file: Path, one: _Campaign) -> Campaign:
-    values = {name: getattr(one, name) for name in _Campaign.model_fields}
-    values["caller_ids"] = tuple(_caller_id(file, one, text) for text in one.caller_ids)
+def campaign_from(definition: CampaignDefinition, place: str = "") -> Campaign:
+    """The campaign that a definition describes, its caller ids as E.164.
+
+    Raises InputError, whose text begins with `place`, for a caller id that is none.
+    """
+    values = {name: getattr(definition, name) for name in CampaignDefinition.model_fields}
+    values["caller_ids"] = tuple(_caller_id(place, definition, text) for text in definition.caller_ids)
     return Campaign(**values)
 
 
-def _caller_id(file: Path, one: _Campaign, text: str) -> str:
+def _caller_id(place: str, one: CampaignDefinition, text: str) -> str:
     """E.164, or a short code of the region as it stands (three digits since AGCOM 21/26/CIR)."""
     number = parse_e164(text, region=one.region)
     if number.e164 is not None:
@@ -202,6 +208,6 @@ def _caller_id(file: Path, one: _Campaign, text: str) -> str:
     if short or number.kind is Kind.SHORT:
         return number.digits
     raise InputError(
-        f"{file}: campaign {one.id}: caller_ids: {number.masked} is no number of E.164 and no short code; "
+        f"{place}campaign {one.id}: caller_ids: {number.masked} is no number of E.164 and no short code; "
         "write it as +…"
     )

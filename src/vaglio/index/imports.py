@@ -86,9 +86,6 @@ async def import_facts(
     """
     started = time.monotonic()
     sha256 = sha256_of(file)
-    counts = Counts()
-    known = {ANY, *(row[0] for row in await store.rows("SELECT id FROM controller"))}
-    unknown: set[str] = set()
     with open_input(file) as stream, Rejects(file) as rejects:
         total = os.fstat(stream.fileno()).st_size
         lines = Lines(stream)
@@ -101,15 +98,34 @@ async def import_facts(
             )  # fmt: skip
         else:
             rows = _rows(FILES[kind], lines, names, rejects, region, told.read)
-        size = _FIRST_CHUNK
-        while chunk := await asyncio.to_thread(_chunk, rows, size, entry):
-            unknown.update(islice({str(row[1]) for row in chunk} - known - unknown, _MOST_UNKNOWN - len(unknown)))
-            counts += await store.add_chunk(kind, chunk, entry=entry)
-            size = next_size(len(chunk), store.turn_seconds)
-            told.written(counts)
-        counts += await store.add_chunk(kind, (), entry=entry, last=True)
+        counts, unknown = await load_rows(store, kind, rows, entry=entry, on_written=told.written)
         told.end(counts)
     return summary(file, sha256, counts, rejects, started, unknown)
+
+
+async def load_rows(
+    store: Store,
+    kind: FactKind,
+    rows: Iterator[Row],
+    *,
+    entry: int,
+    on_written: Callable[[Counts], None] | None = None,
+) -> tuple[Counts, set[str]]:
+    """Write rows in chunks so short that no other writer waits long; they are durable when this returns.
+
+    `rows` are made in a thread. Also tells the controllers named that are not known here.
+    """
+    known = {ANY, *(row[0] for row in await store.rows("SELECT id FROM controller"))}
+    unknown: set[str] = set()
+    counts = Counts()
+    size = _FIRST_CHUNK
+    while chunk := await asyncio.to_thread(_chunk, rows, size, entry):
+        unknown.update(islice({str(row[1]) for row in chunk} - known - unknown, _MOST_UNKNOWN - len(unknown)))
+        counts += await store.add_chunk(kind, chunk, entry=entry)
+        size = next_size(len(chunk), store.turn_seconds)
+        if on_written is not None:
+            on_written(counts)
+    return counts + await store.add_chunk(kind, (), entry=entry, last=True), unknown
 
 
 def _chunk(rows: Iterator[Row], size: int, entry: int) -> list[Row]:

@@ -8,6 +8,7 @@ from starlette.types import ASGIApp
 from vaglio import __version__
 from vaglio.web import health, problems
 from vaglio.web.api import router as api_router
+from vaglio.web.api.documented import document
 from vaglio.web.console import router as console_router
 from vaglio.web.exposure import Exposure
 from vaglio.web.rooms import Rooms
@@ -43,10 +44,11 @@ def documented(rooms: Rooms) -> FastAPI:
     app.include_router(health.router)
     app.include_router(api_router.router)
     app.include_router(console_router.router)
+    document(app, api_router.TAGS)
     return app
 
 
 def _larger(rooms: Rooms) -> dict[str, int]:
     """The paths that take lists, and how many bytes each may be sent."""
-    del rooms
-    return {}
+    lists = rooms.site.settings.web.upload_mb * 1_000_000
+    return dict.fromkeys(api_router.BULK, lists)

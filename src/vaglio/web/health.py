@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from vaglio.errors import VaglioError
 from vaglio.web.access.caller import Caller
 from vaglio.web.access.roles import Permission
+from vaglio.web.api.documented import problems
 from vaglio.web.callers import InRooms, allowed
 
 router = APIRouter(tags=["health"])
@@ -43,7 +44,10 @@ async def readyz(rooms: InRooms) -> Response:
     "/metrics",
     summary="Prometheus metrics of the web process",
     response_class=Response,
-    responses={200: {"content": {CONTENT_TYPE_LATEST: {}}, "description": "Never a number in a label."}},
+    responses={
+        200: {"content": {CONTENT_TYPE_LATEST: {}}, "description": "Never a number in a label."},
+        **problems(),
+    },
 )
 async def metrics(rooms: InRooms, _: Annotated[Caller, allowed(Permission.STATUS)]) -> Response:
     """What Prometheus reads; give it an API key of the role `ops`."""

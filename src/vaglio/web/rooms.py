@@ -14,6 +14,7 @@ from vaglio.numbers import Number
 from vaglio.screening import Screener
 from vaglio.site import Site
 from vaglio.web.access.accounts import Accounts
+from vaglio.web.access.answered import Answered
 from vaglio.web.access.caller import Caller
 from vaglio.web.access.doorkeeper import Doorkeeper
 from vaglio.web.access.store import AccessStore
@@ -35,7 +36,10 @@ class Rooms:
     access: AccessStore
     accounts: Accounts
     doorkeeper: Doorkeeper
+    answered: Answered
     metrics: WebMetrics
+    loads_under_way: int = 0
+    """Bodies of many facts that are being taken in."""
 
     async def note_access(
         self,
@@ -94,5 +98,6 @@ async def open_rooms(site: Site) -> AsyncIterator[Rooms]:
                 access=access,
                 accounts=Accounts(access),
                 doorkeeper=Doorkeeper(access),
+                answered=Answered(access, keys),
                 metrics=WebMetrics(),
             )

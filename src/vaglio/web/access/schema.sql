@@ -29,7 +29,8 @@ CREATE TABLE failure (
     last_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Answers to requests that carried an Idempotency-Key; request: keyed hash of what was asked.
+-- Answers to requests that carried an Idempotency-Key; key, request: keyed hashes of it and of what was asked.
+-- status 0: begun at that time, and not answered yet.
 CREATE TABLE answered (
     account TEXT NOT NULL,
     key     TEXT NOT NULL,
