@@ -9,13 +9,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from vaglio.errors import VaglioError
 from vaglio.web.access.caller import Caller
 from vaglio.web.access.roles import Permission
-from vaglio.web.api.documented import problems
+from vaglio.web.api.documented import problems, unguarded
 from vaglio.web.callers import InRooms, allowed
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/livez", response_class=PlainTextResponse, summary="Does the process answer?")
+@router.get(
+    "/livez",
+    operation_id="livez",
+    response_class=PlainTextResponse,
+    summary="Does the process answer?",
+    responses=unguarded(),
+)
 async def livez() -> str:
     """Always `ok`."""
     return "ok\n"
@@ -23,9 +29,16 @@ async def livez() -> str:
 
 @router.get(
     "/readyz",
+    operation_id="readyz",
     response_class=PlainTextResponse,
     summary="Can it read the index and the log, and write?",
-    responses={503: {"description": "It cannot; a line a fault.", "content": {"text/plain": {}}}},
+    responses={
+        **unguarded(),
+        503: {
+            "description": "It cannot; a line a fault.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+    },
 )
 async def readyz(rooms: InRooms) -> Response:
     """`ok`, or what is wrong, a line each."""
@@ -42,10 +55,14 @@ async def readyz(rooms: InRooms) -> Response:
 
 @router.get(
     "/metrics",
+    operation_id="metrics",
     summary="Prometheus metrics of the web process",
     response_class=Response,
     responses={
-        200: {"content": {CONTENT_TYPE_LATEST: {}}, "description": "Never a number in a label."},
+        200: {
+            "content": {CONTENT_TYPE_LATEST: {"schema": {"type": "string"}}},
+            "description": "Never a number in a label.",
+        },
         **problems(),
     },
 )

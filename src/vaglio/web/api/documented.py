@@ -37,6 +37,11 @@ def problems(*others: int, body: bool = False) -> dict[int | str, dict[str, Any]
     return {status: _response(status) for status in statuses}
 
 
+def unguarded() -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route that asks for no key."""
+    return {421: _response(421), 503: _response(503)}
+
+
 def _response(status: int) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
     told: dict[str, Any] = {

@@ -51,7 +51,13 @@ Dialled = Annotated[
 ]
 E164 = Annotated[
     str,
-    Field(min_length=1, max_length=32, description="`+…` or `00…`, never guessed.", examples=["+393331234567"]),
+    Field(
+        min_length=1,
+        max_length=32,
+        description="`+…` or `00…`, never guessed.",
+        examples=["+393331234567"],
+        json_schema_extra={"format": "e164"},
+    ),
 ]
 ControllerId = Annotated[str, Field(pattern=f"^{IDENTIFIER}$", description="The principal.", examples=["aurora"])]
 ControllerOrAny = Annotated[
