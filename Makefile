@@ -27,6 +27,7 @@ bench: setup asterisk ## the measurements of docs/, one table each
 	@$(PY) -m bench.index
 	@$(PY) -m bench.audit
 	@$(PY) -m bench.recovery
+	@$(PY) -m bench.web
 
 fuzz: setup ## the AGI codec against random bytes, for a minute
 	@$(PY) tests/fuzz/fuzz_agi.py

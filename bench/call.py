@@ -35,12 +35,12 @@ RATE = 100
 WARM_UP = 20
 """Calls a peer that are not counted."""
 _ASTDB_ROWS = 1_000_000
-_DIALPLAN_HEAD = """
+DIALPLAN_HEAD = """
 [from-agents]
 """
 # The clock is Asterisk's own. What lies between the two readings, besides the step, is in every row: the row of
 # the empty step shows it.
-_DIALPLAN_PEER = """
+DIALPLAN_PEER = """
 exten => _b{index}-X!,1,Set(NUMBER=+${{EXTEN:{skip}}})
  same => n,Set(BEFORE=${{STRFTIME(,,%s%6q)}})
  same => n,{step}
@@ -67,25 +67,25 @@ def measure(peers: Sequence[Peer], calls: int, turn: int) -> list[Row]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="vaglio-bench-")))
         directory.chmod(0o755)
         reasons: dict[int, str] = {}
-        dialplan = _DIALPLAN_HEAD
+        dialplan = DIALPLAN_HEAD
         for index, peer in enumerate(peers):
             try:
                 step = peer.start(stack, directory)
             except NotMeasured as error:
                 reasons[index] = str(error)
             else:
-                dialplan += _DIALPLAN_PEER.format(index=index, skip=len(f"b{index}-"), step=step)
+                dialplan += DIALPLAN_PEER.format(index=index, skip=len(f"b{index}-"), step=step)
         asterisk = Asterisk(extra={"extensions_local.conf": dialplan})
         _fill_astdb(asterisk.home / "db")
         stack.enter_context(asterisk)
         measured = [index for index in range(len(peers)) if index not in reasons]
-        _place(asterisk, _turns(peers, measured, WARM_UP, 1))
+        place_calls(asterisk, _turns(peers, measured, WARM_UP, 1))
         before = len(_readings(asterisk))
         if not before:
             raise LabError("no call reached the dialplan; perhaps another program took the SIP port: run again")
         plan = _turns(peers, measured, calls, turn)
-        _place(asterisk, plan)
-        readings = _await_readings(asterisk, before + len(plan))[before:]
+        place_calls(asterisk, plan)
+        readings = await_readings(asterisk, before + len(plan))[before:]
     return [_row(index, peer, readings, calls, reasons.get(index, "")) for index, peer in enumerate(peers)]
 
 
@@ -100,7 +100,8 @@ def _turns(peers: Sequence[Peer], measured: Sequence[int], calls: int, turn: int
     return plan
 
 
-def _place(asterisk: Asterisk, plan: Sequence[Call]) -> None:
+def place_calls(asterisk: Asterisk, plan: Sequence[Call]) -> None:
+    """Place the calls at `RATE` a second and wait for their end."""
     place(asterisk.ports.sip, plan, rate=RATE, timeout=30.0)
 
 
@@ -110,7 +111,8 @@ def _readings(asterisk: Asterisk) -> list[tuple[int, float, str]]:
     return [(int(index), (int(after) - int(before)) / 1000, answer) for index, before, after, answer in found]
 
 
-def _await_readings(asterisk: Asterisk, wanted: int) -> list[tuple[int, float, str]]:
+def await_readings(asterisk: Asterisk, wanted: int) -> list[tuple[int, float, str]]:
+    """Peer, milliseconds and verdict of every call so far, once so many are told or five seconds are over."""
     deadline = time.monotonic() + 5
     while len(readings := _readings(asterisk)) < wanted and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -2,9 +2,6 @@
 
 import asyncio
 import signal
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +9,8 @@ import pytest
 from lab.agi_client import call, header_block
 from lab.house import OURS, House
 from lab.pbx import eventually
+from lab.traces import cells, traces
+from lab.traces import found_in as found
 
 pytestmark = pytest.mark.pbx
 
@@ -31,34 +30,9 @@ CALLER = "+390698273645"
 """A caller id that no campaign declares: somebody's number."""
 
 
-def traces(number: str) -> Iterator[bytes]:
-    """How a number could stand in bytes: whole, national, its last seven digits, as SQLite's integer."""
-    digits = number.removeprefix("+")
-    yield digits.encode()
-    yield digits[2:].encode()
-    yield digits[-7:].encode()
-    if len(digits) < 15:
-        yield int(digits).to_bytes(6, "big")
-
-
 def found_in(data: bytes) -> list[str]:
     """Which people's numbers can be read in it."""
-    people = {**PEOPLE, "caller id": CALLER}
-    return [person for person, number in people.items() if any(trace in data for trace in traces(number))]
-
-
-def cells(database: Path) -> bytes:
-    """Every value of every table, so that what SQLite spreads over pages is seen whole."""
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        assert {"entry", "subject", "attempt"} <= set(tables)
-        values = [
-            value
-            for table in tables
-            for row in connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - names from the schema
-            for value in row
-        ]
-    return b"\n".join(value if isinstance(value, bytes) else str(value).encode() for value in values)
+    return found(data, {**PEOPLE, "caller id": CALLER})
 
 
 def live_through_everything(house: House, directory: Path) -> None:

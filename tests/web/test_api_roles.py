@@ -58,8 +58,8 @@ GET /v1/checkpoints                  | yes | yes     | no         | yes     | ye
 GET /v1/checkpoints/latest           | yes | yes     | no         | yes     | yes       | yes     | nobody's
 GET /v1/checkpoints/public-key       | yes | yes     | no         | yes     | yes       | yes     | nobody's
 """
-"""The last column: what a key of another controller finds of this one's data. *As absent* is the very answer that
-it gets where there is nothing; *refused* is 403 whether or not the other is there; *rejected* is each such line."""
+"""The last column: what a key of another controller finds of this one's data. *As absent* is the very answer
+that it gets where there is nothing; *refused* is 403 whether or not the other is there; *rejected* each line."""
 
 COLUMNS = {
     Role.OPS: "ops",
