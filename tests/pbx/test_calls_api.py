@@ -37,7 +37,7 @@ def crm(house: House, crm_key: str) -> Iterator[httpx.Client]:
 def test_an_opposition_over_the_api_blocks_the_very_next_call(
     house: House, crm: httpx.Client, number: str
 ) -> None:
-    """Its answer means that it binds: a call dialled at once is blocked, decided within a second of the request."""
+    """Its answer means that it binds: a call dialled at once is blocked. From request to binding: a second."""
     assert house.dial(number).status == 200
     answer = crm.post("/v1/oppositions", json={"number": number, "controller": "aurora"})
     assert house.dial(number).status == 603
