@@ -83,9 +83,9 @@ def _measure(program: Path, port: int, pid: int, calls: int) -> list[list[str]]:
     first = 1 + _WARM_UP
     rows = []
     for in_flight in IN_FLIGHT:
-        before = _cpu_seconds(pid)
+        before = cpu_seconds(pid)
         run = load(program, port, calls=calls, in_flight=in_flight, first=first)
-        used = _cpu_seconds(pid) - before
+        used = cpu_seconds(pid) - before
         first += calls
         if not run.latencies:
             raise NotMeasured("no call got a verdict")
@@ -97,7 +97,7 @@ def _measure(program: Path, port: int, pid: int, calls: int) -> list[list[str]]:
     return rows
 
 
-def _cpu_seconds(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """User and system time the process has used, from /proc (10 ms steps)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bench import call
+from bench.agi_load import cpu_seconds
 from bench.machine import machine_line, sync_line
 from bench.parts import NotMeasured
 from bench.peers.start import agi_step
@@ -57,6 +58,7 @@ class Web:
     """A running `vaglio web`, and the key that opens it."""
 
     port: int
+    pid: int
     key: str
 
     def request(self, numbers: int, first: int) -> bytes:
@@ -87,8 +89,8 @@ def web(directory: Path) -> Iterator[Web]:
     made = subprocess.run(command, capture_output=True, check=False, env=environment, timeout=60)
     if made.returncode != 0:
         raise NotMeasured(f"no API key: {made.stderr.decode().strip()}")
-    with running([program, "web"], port, log=directory / "web.log", environment=environment):
-        yield Web(port, orjson.loads(made.stdout)["key"])
+    with running([program, "web"], port, log=directory / "web.log", environment=environment) as process:
+        yield Web(port, process.pid, orjson.loads(made.stdout)["key"])
 
 
 async def _asking(service: Web, numbers: int, load: Load, until: float, pause: float, first: int) -> None:
@@ -133,7 +135,9 @@ def _alone(service: Web) -> list[list[str]]:
     ask(service, 1, 1.0, 1)
     rows = []
     for numbers, connections in ((1, 1), (1, CONNECTIONS), (1000, 1)):
+        before = cpu_seconds(service.pid)
         load = ask(service, numbers, _SECONDS, connections)
+        used = cpu_seconds(service.pid) - before
         rate = len(load.times) / _SECONDS
         rows.append(
             [
@@ -142,6 +146,7 @@ def _alone(service: Web) -> list[list[str]]:
                 f"{rate * numbers:.0f}",
                 f"{percentile(load.times, 50) * 1000:.1f}",
                 f"{percentile(load.times, 99) * 1000:.1f}",
+                f"{used / len(load.times) * 1000:.2f}",
                 str(load.failed),
             ]
         )
@@ -204,6 +209,7 @@ def _told(times: dict[bool, list[float]], asked: Load, turns: int) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Print both tables; 1 when there is nothing to measure on."""
     parser = argparse.ArgumentParser(prog="python -m bench.web", description=__doc__)
+    parser.add_argument("--no-calls", action="store_true", help="leave out the calls")
     parser.add_argument("--turns", type=int, default=4, help="turns of 500 calls alone, and as many beside")
     options = parser.parse_args(arguments)
     print(machine_line(), flush=True)
@@ -211,9 +217,10 @@ def main(arguments: Sequence[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="vaglio-web-") as name:
             directory = Path(name) / "vaglio"
             with vaglio(directory) as service, web(directory) as served:
-                head = ["POST /v1/check", "requests/s", "numbers/s", "p50 ms", "p99 ms", "failed"]
+                head = ["POST /v1/check", "requests/s", "numbers/s", "p50 ms", "p99 ms", "CPU ms", "failed"]
                 print(f"\nChecks over HTTP, findings left out\n{table(head, _alone(served))}", flush=True)
-                print(f"\n{_beside(served, service.port, options.turns)}\n{sync_line()}")
+                if not options.no_calls:
+                    print(f"\n{_beside(served, service.port, options.turns)}\n{sync_line()}")
     except (NotMeasured, LabError) as error:
         print(f"not measured: {error}", file=sys.stderr)
         return 1

@@ -1,5 +1,6 @@
 """`vaglio web` as a process: started, asked, stopped, as systemd and an operator do."""
 
+import os
 import signal
 import ssl
 import urllib.request
@@ -17,9 +18,11 @@ def house(tmp_path: Path) -> Vaglio:
 
 
 def test_it_serves_until_told_to_stop(house: Vaglio) -> None:
-    """Ready when it says so, and gone in good order at SIGTERM."""
+    """Ready when it says so, behind the calls' service in its priority, and gone in good order at SIGTERM."""
     house.web.start()
     assert house.web.get("/livez") == (200, "ok\n")
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, house.web.pid) == min(own + 5, 19)
     assert house.web.stop() == 0
     assert '"event": "ready"' in house.web.log
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -21,6 +22,8 @@ from vaglio.web.rooms import Rooms, open_rooms
 _DRAIN_SECONDS: Final = 10
 _AT_ONCE: Final = 256
 """Requests and connections at once; beyond, the answer is 503."""
+_BEHIND_CALLS: Final = 5
+"""How far behind the service the processor serves this process, on nice(2)'s scale."""
 
 
 def serve_web(site: Site) -> None:
@@ -30,6 +33,8 @@ def serve_web(site: Site) -> None:
         VaglioError: when it cannot start; one line says why.
     """
     reach = exposure(site.settings)
+    with suppress(OSError):
+        os.nice(_BEHIND_CALLS)  # a call never waits for a page
     logging.configure(site.settings.log)
     uvloop.run(_serve(site, reach))
 

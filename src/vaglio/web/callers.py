@@ -23,7 +23,12 @@ def rooms_of(request: Request) -> Rooms:
     return rooms
 
 
-InRooms = Annotated[Rooms, Depends(rooms_of)]
+async def _in_rooms(request: Request) -> Rooms:
+    """A dependency that is no coroutine would cost each request a thread."""
+    return rooms_of(request)
+
+
+InRooms = Annotated[Rooms, Depends(_in_rooms)]
 
 
 async def _by_key(

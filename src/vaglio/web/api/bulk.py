@@ -83,7 +83,7 @@ def documented(example: Mapping[str, object]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": schema, "example": f"{line}\n"}}}}
 
 
-def _is_ndjson(request: Request) -> None:
+async def _is_ndjson(request: Request) -> None:
     told = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if told != MEDIA_TYPE:
         raise ProblemError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"content-type: expected {MEDIA_TYPE}")

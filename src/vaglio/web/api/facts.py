@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from vaglio.web.access.roles import Permission
 from vaglio.web.api.fields import E164, ULID, Asked, Told, number_of
 from vaglio.web.api.idempotency import Writing
 from vaglio.web.callers import InRooms, allowed
+from vaglio.web.rooms import Rooms
 
 
 class Masked(Told):
@@ -98,12 +100,12 @@ def _text(value: Any) -> str:  # noqa: ANN401 - a field of a request
             return str(value)
 
 
+@dataclass(frozen=True, slots=True)
 class Showing:
     """A caller who may see facts."""
 
-    def __init__(self, rooms: InRooms, caller: Annotated[Caller, allowed(Permission.FACTS_READ)]) -> None:
-        self.rooms = rooms
-        self.caller = caller
+    rooms: Rooms
+    caller: Caller
 
     async def facts(self, kind: FactKind, asked: NumberAsked) -> dict[str, Any]:
         """Every fact of the number and kind that exists for the caller, ended and corrected ones too."""
@@ -115,4 +117,8 @@ class Showing:
         }
 
 
-MayShow = Annotated[Showing, Depends()]
+async def _showing(rooms: InRooms, caller: Annotated[Caller, allowed(Permission.FACTS_READ)]) -> Showing:
+    return Showing(rooms, caller)
+
+
+MayShow = Annotated[Showing, Depends(_showing)]

@@ -77,7 +77,7 @@ class Writing:
         return Response(answer.body, answer.status, media_type="application/json")
 
 
-def _writing(
+async def _writing(
     request: Request, rooms: InRooms, caller: Annotated[Caller, allowed(Permission.FACTS_WRITE)], key: Key = None
 ) -> Writing:
     return Writing(rooms, caller, request, key)
