@@ -1,6 +1,6 @@
-"""Appends and seals while the disk fails at the nth operation; run with faults.c preloaded, one JSON line a case.
+"""Appends and seals while the disk fails at one operation after another; a JSON line a case, faults.c preloaded.
 
-Arguments: a directory, the errno, how many operations fail in a row, and the step between the cases.
+Arguments: a directory, the errno, and how many operations fail in a row.
 """
 
 import ctypes
@@ -77,11 +77,11 @@ def case(directory: Path, nth: int, width: int, number: int) -> dict[str, object
     }
 
 
-def main(directory: Path, number: int, width: int, step: int) -> None:
+def main(directory: Path, number: int, width: int) -> None:
     total = int(str(case(directory, 0, 0, 0)["seen"]))
-    for nth in range(1, total + 1, step):
+    for nth in range(1, total + 1):
         sys.stdout.write(json.dumps(case(directory, nth, width, number)) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), getattr(errno, sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), getattr(errno, sys.argv[2]), int(sys.argv[3]))
