@@ -103,7 +103,7 @@ def _opposition(row: dict[str, Any]) -> Opposition:
 
 def _consent(row: dict[str, Any]) -> Consent:
     return Consent(
-        controller="acme",
+        controller=row.get("controller", "acme"),
         purpose=row.get("purpose", "marketing"),
         given_at=_utc(row["given_at"]),
         channel=ConsentChannel(row.get("channel", "human")),

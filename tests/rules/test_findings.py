@@ -229,6 +229,28 @@ def test_findings_come_in_the_order_of_the_rows(rulebooks: Rulebooks) -> None:
     assert [rule for rule in asked if rule in rows] == rows
 
 
+@pytest.mark.parametrize(
+    "other", [{"controller": "other", "given_at": AT - timedelta(days=3)}, {"given_at": AT + timedelta(days=1)}]
+)
+def test_a_consent_that_is_none_of_this_call_says_nothing(rulebooks: Rulebooks, other: dict[str, Any]) -> None:
+    """Another controller's consent, or one given later, neither allows the call nor hides the one that does."""
+    assert findings(rulebooks, consents=[other])["ALL-CONSENT"].detail == "No consent is recorded."
+    own = {"given_at": AT - timedelta(days=9)}
+    found = findings(rulebooks, consents=[other, own])["ALL-CONSENT"]
+    assert (found.outcome, found.detail) == (
+        FindingOutcome.PASS,
+        "The consent of 2026-04-13T09:30:00Z for marketing stands.",
+    )
+
+
+@pytest.mark.parametrize("other", [{"purpose": "market-research"}, {"channel": "automated"}, {"sector": "energy"}])
+def test_a_consent_for_something_else_hides_none_that_fits(rulebooks: Rulebooks, other: dict[str, Any]) -> None:
+    """The order in which consents were recorded does not matter."""
+    own = {"given_at": AT - timedelta(days=9)}
+    found = findings(rulebooks, consents=[{**other, "given_at": AT - timedelta(days=3)}, own])
+    assert found["ALL-CONSENT"].outcome is FindingOutcome.PASS
+
+
 def test_a_rule_that_is_not_asked_says_so(rulebooks: Rulebooks) -> None:
     """A rule for recorded voices is told as not asked of a person; one of another state is not told at all."""
     assert findings(rulebooks)["IT-COC-16"].outcome is FindingOutcome.NOT_APPLICABLE

@@ -65,6 +65,7 @@ LOOSER = [
     ("IT-COC-04", 'params = { regime = "opt-out" }', "params.regime"),
     ("IT-COC-06", "valid_from = 2027-01-01", "valid_from"),
     ("IT-COC-06", "valid_to = 2027-01-01", "valid_to"),
+    ("FR-REG-01", "valid_to = 2026-08-01", "valid_to"),
     ("IT-COC-06", "params = { notice = false }", "params.notice"),
     ("IT-RPO-02", "params = { simplified_revocation = false }", "params.simplified_revocation"),
     ("IT-RPO-03", "params = { days_after_end = 60 }", "params.days_after_end"),
@@ -256,6 +257,7 @@ def test_an_exemption_turned_on_is_looser() -> None:
     off = on.model_copy(update={"enabled": False})
     assert looser(off, on) == ("enabled",)
     assert looser(on, off) == ()
+    assert looser(off, off.model_copy()) == ()
 
 
 def shipped_rule(rule_id: str) -> Rule:

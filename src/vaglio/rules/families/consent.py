@@ -88,9 +88,6 @@ def merged(rules: Iterable[tuple[Rule, ConsentParams]]) -> Need:
 
 def weigh(question: Question, need: Need) -> Weighed:
     """Weigh every consent of the campaign's controller; one not yet given at the call's instant is none."""
-    consents = question.facts.consents
-    if not consents:
-        return NOTHING
     campaign, at = question.campaign, question.at
     wanted = _AUTOMATED if campaign.dial_mode is _AUTOMATED_CALLS else _HUMAN
     voids = _void_days(question, need)
@@ -98,7 +95,7 @@ def weigh(question: Question, need: Need) -> Weighed:
     failed: Consent | None = None
     why: tuple[Reason, str] | None = None
     recorded = elsewhere = False
-    for one in consents:
+    for one in question.facts.consents:
         if one.given_at > at or one.controller != campaign.controller:
             continue
         if one.purpose != campaign.purpose:
