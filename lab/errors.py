@@ -7,3 +7,7 @@ class LabError(RuntimeError):
 
 class AsteriskUnavailable(LabError):  # noqa: N818 - the name says a state, as `skip` reasons do
     """No real Asterisk (or no SIPp) can be had on this machine."""
+
+
+class ChromiumUnavailable(LabError):  # noqa: N818 - the same
+    """No Chromium is on this machine."""

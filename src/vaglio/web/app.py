@@ -43,7 +43,7 @@ def documented(rooms: Rooms) -> FastAPI:
     rooms.metrics.watch(app)
     app.include_router(health.router)
     app.include_router(api_router.router)
-    app.include_router(console_router.router)
+    console_router.install(app)
     document(app, api_router.TAGS)
     return app
 

@@ -1,0 +1,5 @@
+"""Checkpoints: what was signed, and what the last verification of the log said."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Decisions: found, explained, proven."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Reports for principals, impact assessments and monitoring bodies."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

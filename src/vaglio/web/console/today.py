@@ -1,0 +1,5 @@
+"""Today: the figures of a day."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
