@@ -1,5 +1,7 @@
 """`vaglio audit verify`, `prove`, `checkpoint`, `export`, `purge`, `rotate`: the proof, and handing it over."""
 
+import getpass
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
@@ -20,8 +22,9 @@ from vaglio.cli.auditing import audit
 from vaglio.cli.numbers import read_day
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields, print_json, progress_bar
 from vaglio.clock import now
-from vaglio.errors import InputError, VerificationError
+from vaglio.errors import InputError, StoreError, VerificationError
 from vaglio.index.rows import Progress
+from vaglio.reports.verification import LastVerification, keep
 from vaglio.site import Site
 
 _MOST_BYTES: Final = 1 << 20
@@ -61,7 +64,11 @@ def verify(
     since = [Checkpoint.parse(_read(one)) for one in since_checkpoint or ()]
     with progress_bar(site.log_file.name) as bar:
         on_progress = None if bar is None else lambda done, total: bar(Progress(done, total, done))
+        began = now()
         found = verify_log(site.log_file, trusted, keys=keys, since=since, progress=on_progress, thorough=thorough)
+    with suppress(StoreError):  # whoever may only read the log may verify it all the same
+        by = getpass.getuser()
+        keep(site, LastVerification(began, now(), by, "shell", trusted.vkey, found, len(found.damages)))
     if json:
         print_json({**asdict(found), "intact": found.intact})
     elif found.intact:

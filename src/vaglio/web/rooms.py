@@ -1,7 +1,7 @@
 """What the doors open onto: the site's rooms, opened once a process."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from vaglio.audit import EntryKind, Keys, Writer, make, redacted
@@ -19,6 +19,7 @@ from vaglio.web.access.caller import Caller
 from vaglio.web.access.doorkeeper import Doorkeeper
 from vaglio.web.access.store import AccessStore
 from vaglio.web.metrics import WebMetrics
+from vaglio.web.verifying import Verifying
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Rooms:
     doorkeeper: Doorkeeper
     answered: Answered
     metrics: WebMetrics
+    verifying: Verifying
     loads_under_way: int = 0
     """Bodies of many facts that are being taken in."""
 
@@ -85,7 +87,13 @@ async def open_rooms(site: Site) -> AsyncIterator[Rooms]:
         LogReader(site.log_file) as log,
         closing(AccessStore(site.accounts_file)) as access,
     ):
-        async with Writer(site.log_file, keys) as writer, await Store.open(site.index_file) as store:
+        async with (
+            Writer(site.log_file, keys) as writer,
+            await Store.open(site.index_file) as store,
+            AsyncExitStack() as stack,
+        ):
+            verifying = Verifying()
+            stack.push_async_callback(verifying.close)
             yield Rooms(
                 site=site,
                 index=index,
@@ -100,4 +108,5 @@ async def open_rooms(site: Site) -> AsyncIterator[Rooms]:
                 doorkeeper=Doorkeeper(access),
                 answered=Answered(access, keys),
                 metrics=WebMetrics(),
+                verifying=verifying,
             )

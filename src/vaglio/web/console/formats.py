@@ -5,6 +5,7 @@ from datetime import date, datetime
 from types import MappingProxyType
 from typing import Any, Final
 
+import orjson
 from jinja2 import pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
@@ -33,7 +34,9 @@ def when(context: Context, at: datetime | None) -> str | Markup:
     if at is None:
         return NOTHING
     local = _look(context).local(at)
-    return Markup('<time datetime="{}">{}</time>').format(at.isoformat(), f"{local:%Y-%m-%d %H:%M:%S %Z}")
+    return Markup('<time datetime="{}"><span>{}</span> <span>{}</span></time>').format(
+        at.isoformat(), f"{local:%Y-%m-%d}", f"{local:%H:%M:%S %Z}"
+    )
 
 
 @pass_context
@@ -88,6 +91,11 @@ def last3(value: str | None) -> str:
     return mask(value) if value else NOTHING
 
 
+def plain(value: object) -> str:
+    """A list or a mapping as JSON."""
+    return orjson.dumps(value).decode()
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = MappingProxyType(
-    {one.__name__: one for one in (when, day, count, decimal, share, seconds, reason, last3)}
+    {one.__name__: one for one in (when, day, count, decimal, share, seconds, reason, last3, plain)}
 )

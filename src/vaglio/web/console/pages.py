@@ -4,6 +4,7 @@ Every template has, beside its own values:
 - `t(key, …)`: a text of the person's language, plain, escaped where it is put;
 - `caller`, `may(permission)`: who looks, None at the door; `entries`, `here`: navigation and the path;
 - `look`: language, theme, zone; `asset(name)`: address of a static file;
+- `same(values)`, `said(values, "kind.")`: options of a choice, told as they are or by their texts;
 - `form_token()`: the hidden field that every POST form must have;
 - filters `when` (date and time in the person's zone, as `<time>`), `day`, `count` (1,234), `share` (12.3 %),
   `seconds`, `reason` (what a reason means), `last3` (`…567`).
@@ -11,7 +12,7 @@ Macros for tables, figures, fields and notices stand in `templates/macros.html`;
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib import resources
@@ -54,10 +55,14 @@ def _environment() -> Environment:
             "themes": tuple(Theme),
             "zones": ZONES,
             "version": __version__,
-            "Permission": Permission,
+            "same": _same,
         }
     )
     return made
+
+
+def _same(values: Iterable[str]) -> list[tuple[str, str]]:
+    return [(one, one) for one in values]
 
 
 def rendered(
@@ -84,6 +89,7 @@ def rendered(
                 **values,
                 "look": look,
                 "t": look.say,
+                "said": (lambda values, prefix: [(one, look.say(f"{prefix}{one}")) for one in values]),
                 "caller": caller,
                 "may": (lambda permission: caller is not None and caller.may(Permission(permission))),
                 "entries": entries_for(caller) if caller is not None else (),

@@ -1,6 +1,8 @@
 """All pages of the console: one file a page group, each with its own router."""
 
-from fastapi import APIRouter, FastAPI
+from typing import Final
+
+from fastapi import FastAPI
 
 from vaglio.web.console import (
     account,
@@ -17,24 +19,24 @@ from vaglio.web.console import (
 )
 from vaglio.web.console.errors import tell_people
 
-router = APIRouter(include_in_schema=False)
-for _group in (
-    door,
-    account,
-    today,
-    decisions,
-    number,
-    registers,
-    campaigns,
-    rulebooks,
-    scrub,
-    reports,
-    checkpoints,
-):
-    router.include_router(_group.router)
+GROUPS: Final = (
+    door.router,
+    account.router,
+    today.router,
+    decisions.router,
+    number.router,
+    registers.router,
+    campaigns.router,
+    rulebooks.router,
+    scrub.router,
+    reports.router,
+    checkpoints.router,
+)
+"""The routers of the page groups."""
 
 
 def install(app: FastAPI) -> None:
     """Add the console to the application, after everything for programs."""
-    app.include_router(router)
+    for group in GROUPS:
+        app.include_router(group, include_in_schema=False)
     tell_people(app)
