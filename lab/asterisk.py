@@ -1,6 +1,7 @@
 """One private Asterisk: its own directories and ports, started and stopped by process id.
 
-`python -m lab.asterisk fetch` sets up what the bench needs; `python -m lab.asterisk version` shows it.
+`python -m lab.asterisk fetch [SUITE]` sets up what the bench needs; `python -m lab.asterisk version [SUITE]` shows
+it.
 """
 
 from __future__ import annotations
@@ -48,8 +49,9 @@ class Asterisk:
     """An Asterisk with `asterisk-conf/example/`, its ports moved and its directories private.
 
     `extra` maps file names to texts laid over the example; `extensions_local.conf` is included by its
-    dialplan. `globals_` are set as dialplan globals. Usable as a context manager; entering waits until the
-    dialplan is loaded and raises `LabError` with the end of the log when it never is.
+    dialplan. `globals_` are set as dialplan globals. `suite` is the Debian suite it comes from, as
+    `installation.find` takes it. Usable as a context manager; entering waits until the dialplan is loaded and
+    raises `LabError` with the end of the log when it never is.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Asterisk:
         ports: Ports | None = None,
         extra: Mapping[str, str] | None = None,
         globals_: Mapping[str, str] | None = None,
+        suite: str = "",
     ) -> None:
         self.ports = ports or Ports.free()
         self._extra = dict(extra or {})
         self._globals = dict(globals_ or {})
-        self._installation = installation.find()
+        self._installation = installation.find(suite)
         self._process: subprocess.Popen[bytes] | None = None
         temporary = Path(tempfile.gettempdir())
         root = self._installation.root
@@ -231,12 +234,17 @@ def _replace(text: str, old: str, new: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run `fetch` (set up what is missing) or `version` (show what is there)."""
-    if arguments not in (["fetch"], ["version"]):
-        sys.stderr.write("usage: python -m lab.asterisk fetch|version\n")
-        return os.EX_USAGE
+    """Run `fetch` (set up what is missing) or `version` (show what is there), of a suite or the default."""
+    match arguments:
+        case ["fetch", *suite] if len(suite) <= 1:
+            wanted = installation.fetch
+        case ["version", *suite] if len(suite) <= 1:
+            wanted = installation.find
+        case _:
+            sys.stderr.write("usage: python -m lab.asterisk fetch|version [SUITE]\n")
+            return os.EX_USAGE
     try:
-        found = installation.fetch() if arguments == ["fetch"] else installation.find()
+        found = wanted(*suite)
         sys.stdout.write(f"{found.version()} in {found.root or found.binary}\n")
     except LabError as error:
         sys.stderr.write(f"{error}\n")

@@ -1,8 +1,8 @@
 """Where a real Asterisk comes from: the distribution's package, else a cached rootfs made by debootstrap.
 
 Debian's testing suite packages Asterisk 22, bullseye 16, bookworm and trixie none, Ubuntu 18 to 20.
-`ASTERISK_SUITE` names a Debian suite and always means a rootfs of that suite; unset, the distribution's
-own package comes first, then a rootfs of `forky`.
+A suite always means a rootfs of that suite. Where none is named, `ASTERISK_SUITE` names it; unset, the
+distribution's own package comes first, then a rootfs of `forky`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 DEFAULT_SUITE = "forky"
+OLDEST_SUITE = "bullseye"
+"""Has the oldest Asterisk the dialplan is for: 16, with the Macro that FreePBX up to 16 needs."""
 _SCRIPTS = Path("/usr/share/debootstrap/scripts")
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _APT_LISTS = Path("/var/lib/apt/lists")
@@ -51,25 +53,25 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vaglio"
 
 
-def find() -> Installation:
+def find(suite: str = "") -> Installation:
     """The Asterisk already on this machine; raises AsteriskUnavailable when there is none yet."""
-    suite = os.environ.get("ASTERISK_SUITE", "")
+    suite = suite or os.environ.get("ASTERISK_SUITE", "")
     if not suite and (binary := _which("asterisk")):
         return Installation(root=None, binary=binary)
     rootfs = cache_dir() / f"asterisk-{suite or DEFAULT_SUITE}"
     if not rootfs.is_dir():
-        raise AsteriskUnavailable(f"no Asterisk in {rootfs}: run `python -m lab.asterisk fetch` as root")
+        raise AsteriskUnavailable(f"no Asterisk in {rootfs}: run `{_fetching(suite)}` as root")
     if os.geteuid() != 0:
         raise AsteriskUnavailable(f"the Asterisk in {rootfs} is run by chroot: run as root")
     return Installation(root=rootfs, binary="/usr/sbin/asterisk")
 
 
-def fetch() -> Installation:
+def fetch(suite: str = "") -> Installation:
     """Set up Asterisk and SIPp, installing what is missing; raises AsteriskUnavailable in one line.
 
     May be called by several processes at once and again at any time: one makes, the others wait for it.
     """
-    suite = os.environ.get("ASTERISK_SUITE", "")
+    suite = suite or os.environ.get("ASTERISK_SUITE", "")
     with _only_maker():
         if _which("sipp") is None:
             _apt_install("sip-tester")
@@ -79,7 +81,7 @@ def fetch() -> Installation:
         rootfs = cache_dir() / f"asterisk-{suite or DEFAULT_SUITE}"
         if (suite or _which("asterisk") is None) and not rootfs.is_dir():
             _make_rootfs(suite or DEFAULT_SUITE, rootfs)
-    return find()
+    return find(suite)
 
 
 def sipp() -> str:
@@ -87,6 +89,10 @@ def sipp() -> str:
     if (path := _which("sipp")) is None:
         raise AsteriskUnavailable("no SIPp on this machine: run `python -m lab.asterisk fetch` as root")
     return path
+
+
+def _fetching(suite: str) -> str:
+    return f"python -m lab.asterisk fetch {suite}".rstrip()
 
 
 def _which(program: str) -> str | None:

@@ -2,7 +2,9 @@
 
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -26,31 +28,68 @@ _UNSET = {
 }
 
 
-@pytest.fixture(scope="session")
-def running_pbx() -> Iterator[Pbx]:
-    """The PBX of this test run; without one the tests skip, and fail where CI is set."""
-    try:
-        installation.find()
-        installation.sipp()
-    except AsteriskUnavailable as error:
-        if os.environ.get("CI"):
-            pytest.fail(f"real-Asterisk tests cannot run: {error}")
-        pytest.skip(f"REAL-ASTERISK TESTS DO NOT RUN: {error}")
-    local = (Path(__file__).parent / "dialplan_under_test.conf").read_text()
-    asterisk = Asterisk(extra={"extensions_local.conf": local})
-    with asterisk, Trunk(asterisk.ports.trunk) as trunk:
-        yield Pbx(asterisk, trunk)
+SUITES = ("",) if os.environ.get("ASTERISK_SUITE") else ("", installation.OLDEST_SUITE)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests marked `every_asterisk` on the default Asterisk and the oldest, unless a suite is asked for."""
+    if "suite" in metafunc.fixturenames and metafunc.definition.get_closest_marker("every_asterisk"):
+        metafunc.parametrize("suite", SUITES, ids=[suite or "default" for suite in SUITES])
 
 
 @pytest.fixture
-def pbx(running_pbx: Pbx) -> Pbx:
+def suite() -> str:
+    """The Debian suite of this test's Asterisk; empty for the default one."""
+    return ""
+
+
+@pytest.fixture(scope="session")
+def need_asterisk() -> Callable[[str], None]:
+    """Skips where the Asterisk of a suite is not to be had, and fails there in CI."""
+
+    def need(suite: str) -> None:
+        try:
+            installation.find(suite)
+            installation.sipp()
+        except AsteriskUnavailable as error:
+            if os.environ.get("CI"):
+                pytest.fail(f"real-Asterisk tests cannot run: {error}")
+            pytest.skip(f"REAL-ASTERISK TESTS DO NOT RUN: {error}")
+
+    return need
+
+
+@pytest.fixture(scope="session")
+def pbx_of(need_asterisk: Callable[[str], None]) -> Iterator[Callable[[str], Pbx]]:
+    """The PBX of a suite, one a test run, started when it is first asked for."""
+    local = (Path(__file__).parent / "dialplan_under_test.conf").read_text()
+    with ExitStack() as running:
+
+        @cache
+        def of(suite: str) -> Pbx:
+            need_asterisk(suite)
+            asterisk = running.enter_context(Asterisk(extra={"extensions_local.conf": local}, suite=suite))
+            return Pbx(asterisk, running.enter_context(Trunk(asterisk.ports.trunk)))
+
+        yield of
+
+
+@pytest.fixture(scope="session")
+def running_pbx(pbx_of: Callable[[str], Pbx]) -> Pbx:
+    """The default PBX of this test run."""
+    return pbx_of("")
+
+
+@pytest.fixture
+def pbx(pbx_of: Callable[[str], Pbx], suite: str) -> Pbx:
     """The PBX with no service, no standby, no policy and nothing kept from earlier tests."""
-    running_pbx.set(**_UNSET)
-    for policy in running_pbx.asterisk.policy_dir.iterdir():
+    clean = pbx_of(suite)
+    clean.set(**_UNSET)
+    for policy in clean.asterisk.policy_dir.iterdir():
         policy.unlink()
-    running_pbx.asterisk.cli("database deltree vaglio failopen")
-    running_pbx.asterisk.cli("database deltree test")
-    return running_pbx
+    clean.asterisk.cli("database deltree vaglio failopen")
+    clean.asterisk.cli("database deltree test")
+    return clean
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from lab.pbx import Pbx, eventually
 from lab.peer import Conversation, Peer, allow
 from lab.sipp import Call, place
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.every_asterisk]
 
 
 def _takes_over(conversation: Conversation) -> None:

@@ -8,7 +8,7 @@ from lab.pbx import Pbx
 from lab.peer import Conversation, Peer, allow, block, failure, full_backlog
 from lab.sipp import Call, place
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.every_asterisk]
 
 
 def _silent(conversation: Conversation) -> None:

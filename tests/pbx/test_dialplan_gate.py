@@ -5,7 +5,7 @@ import pytest
 from lab.pbx import Pbx
 from lab.peer import Conversation, Peer, allow, block
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.every_asterisk]
 
 DECISION = "01JZ0000000000000000000000"
 

@@ -8,7 +8,7 @@ import pytest
 from lab.pbx import Pbx, eventually
 from lab.peer import Conversation, Peer, allow, block, failure
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.every_asterisk]
 
 DECISION = "01JZ0000000000000000000000"
 

@@ -1,18 +1,21 @@
 """The snippets for FreePBX and VICIdial, on a real Asterisk, in dialplans of those distributions' shape."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from lab.ami import Manager
 from lab.asterisk import CONF, Asterisk
+from lab.installation import OLDEST_SUITE
 from lab.pbx import Pbx, eventually
 from lab.peer import Conversation, Peer, allow, block
 from lab.ports import free_port
 from lab.sipp import Trunk
 
-pytestmark = pytest.mark.pbx
+pytestmark = [pytest.mark.pbx, pytest.mark.every_asterisk]
 
 HERE = Path(__file__).parent
 TRUNKS = {
@@ -30,9 +33,9 @@ def _silent(conversation: Conversation) -> None:
     conversation.connection.recv(1)
 
 
-def _asterisk(shapes: str, hooks: str, call_log: int) -> Asterisk:
+def _asterisk(suite: str, shapes: str, hooks: str, call_log: int) -> Asterisk:
     """An Asterisk with the shipped files, and a dialplan of that shape in place of the distribution's own."""
-    asterisk = Asterisk(globals_=TRUNKS)
+    asterisk = Asterisk(globals_=TRUNKS, suite=suite)
     included = "".join(f"#include {name}\n" for name in (hooks, "vaglio-vicidial.conf"))
     asterisk.overlay("extensions_local.conf", included + (HERE / shapes).read_text())
     for file in (*(CONF / "freepbx").glob("vaglio-*.conf"), *(CONF / "vicidial").glob("*.conf")):
@@ -51,24 +54,30 @@ def call_log() -> Iterator[Peer]:
 
 
 @pytest.fixture(scope="module")
-def running_shapes(running_pbx: Pbx, call_log: Peer) -> Iterator[Pbx]:
-    assert running_pbx.asterisk.pid
+def shapes_of(need_asterisk: Callable[[str], None], call_log: Peer) -> Iterator[Callable[[str], Pbx]]:
+    """The PBX of a suite with both distributions' dialplans, started when it is first asked for."""
     port = int(call_log.address.rpartition(":")[2])
-    asterisk = _asterisk("distributions.conf", "vaglio-freepbx.conf", port)
-    with asterisk, Trunk(asterisk.ports.trunk) as trunk:
-        yield Pbx(asterisk, trunk)
+    with ExitStack() as running:
+
+        @cache
+        def of(suite: str) -> Pbx:
+            need_asterisk(suite)
+            asterisk = running.enter_context(_asterisk(suite, "distributions.conf", "vaglio-freepbx.conf", port))
+            return Pbx(asterisk, running.enter_context(Trunk(asterisk.ports.trunk)))
+
+        yield of
 
 
 @pytest.fixture
-def shapes(running_shapes: Pbx) -> Pbx:
-    return _fresh(running_shapes)
+def shapes(shapes_of: Callable[[str], Pbx], suite: str) -> Pbx:
+    return _fresh(shapes_of(suite))
 
 
 @pytest.fixture(scope="module")
-def running_macro(running_pbx: Pbx) -> Iterator[Pbx]:
-    if "[Synopsis]" not in running_pbx.asterisk.cli("core show application Macro"):
-        pytest.skip("this Asterisk has no Macro, and no FreePBX that needs it; ASTERISK_SUITE=bullseye has")
-    asterisk = _asterisk("distributions_macro.conf", "vaglio-freepbx-macro.conf", free_port())
+def running_macro(need_asterisk: Callable[[str], None]) -> Iterator[Pbx]:
+    """The oldest Asterisk: later ones come without Macro, and without a FreePBX that needs it."""
+    need_asterisk(OLDEST_SUITE)
+    asterisk = _asterisk(OLDEST_SUITE, "distributions_macro.conf", "vaglio-freepbx-macro.conf", free_port())
     with asterisk, Trunk(asterisk.ports.trunk) as trunk:
         yield Pbx(asterisk, trunk)
 
