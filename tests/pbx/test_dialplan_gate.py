@@ -162,3 +162,8 @@ def test_what_the_gate_stops_is_logged_without_the_number(pbx: Pbx, number: str)
     assert len(lines) == 1
     assert f"...{number[-3:]} " in lines[0]
     assert number[1:] not in lines[0]
+
+
+def test_the_dialplan_loads_without_a_complaint(pbx: Pbx) -> None:
+    """Asterisk reads every line as it was meant: an unescaped `;`, say, would cut one short."""
+    assert [line for line in pbx.asterisk.log.splitlines() if "pbx_config.c" in line] == []
