@@ -11,3 +11,7 @@ class AsteriskUnavailable(LabError):  # noqa: N818 - the name says a state, as `
 
 class ChromiumUnavailable(LabError):  # noqa: N818 - the same
     """No Chromium is on this machine."""
+
+
+class BuildahUnavailable(LabError):  # noqa: N818 - the same
+    """No image can be built or run on this machine."""

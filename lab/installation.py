@@ -78,10 +78,15 @@ def fetch(suite: str = "") -> Installation:
         if not suite and _which("asterisk") is None and _apt_candidate("asterisk"):
             with _no_services_started():
                 _apt_install("asterisk")
-        rootfs = cache_dir() / f"asterisk-{suite or DEFAULT_SUITE}"
-        if (suite or _which("asterisk") is None) and not rootfs.is_dir():
-            _make_rootfs(suite or DEFAULT_SUITE, rootfs)
+        if suite or _which("asterisk") is None:
+            _rootfs(f"asterisk-{suite or DEFAULT_SUITE}", suite or DEFAULT_SUITE, "--include=asterisk")
     return find(suite)
+
+
+def debian(suite: str) -> Path:
+    """The smallest Debian of this suite, made where it is missing; raises AsteriskUnavailable in one line."""
+    with _only_maker():
+        return _rootfs(f"debian-{suite}", suite)
 
 
 def sipp() -> str:
@@ -169,8 +174,12 @@ def _no_services_started() -> Iterator[None]:
         _POLICY.unlink()
 
 
-def _make_rootfs(suite: str, rootfs: Path) -> None:
-    _need_root(f"making an Asterisk of Debian {suite}")
+def _rootfs(name: str, suite: str, *options: str) -> Path:
+    """The cached rootfs of this name, made by debootstrap where it is missing; by one maker at a time."""
+    rootfs = cache_dir() / name
+    if rootfs.is_dir():
+        return rootfs
+    _need_root(f"making {rootfs.name}")
     if shutil.which("debootstrap") is None:
         _apt_install("debootstrap")
     if not (_SCRIPTS / suite).exists():
@@ -179,13 +188,14 @@ def _make_rootfs(suite: str, rootfs: Path) -> None:
     for leftover in rootfs.parent.glob(f"{rootfs.name}.part-*"):
         shutil.rmtree(leftover)
     partial = rootfs.with_name(f"{rootfs.name}.part-{os.getpid()}")
-    command = ["debootstrap", "--variant=minbase", "--include=asterisk", suite, str(partial), *_debian_mirror()]
+    command = ["debootstrap", "--variant=minbase", *options, suite, str(partial), *_debian_mirror()]
     try:
         _run(f"debootstrap of Debian {suite}", command)
         shutil.rmtree(partial / "var/cache/apt/archives", ignore_errors=True)
         partial.rename(rootfs)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+    return rootfs
 
 
 def _debian_mirror() -> list[str]:
