@@ -1,8 +1,8 @@
 """The decision log: durable appends a second, what verifying and proving cost, and turns beside greedy writers.
 
-Run `python -m bench.audit [--entries 1000000] [--seconds 3]`; with `--entries 10000000` the large figures are
-those of a log of ten million entries (some 12 GB of disk, half an hour to fill). Everything is done on files in a
-temporary directory below `--directory`, which should be on the disk that matters.
+Run `python -m bench.audit [--entries 1000000] [--decisions 1000000] [--seconds 3]`; with both at 10000000 the
+large figures are those of ten million entries and of ten million decisions (some 30 GB of disk). Everything is on
+files in a temporary directory below `--directory`, which should be on the disk that matters.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import uvloop
 
+from bench.audit_data import dialled, fill
 from bench.machine import machine_line
+from bench.processes import alone
 from bench.tables import percentile, table
 from vaglio.audit import (
     Entry,
     Keys,
-    Log,
+    Reader,
     Sealer,
     Writer,
     create_log,
@@ -38,7 +42,7 @@ from vaglio.audit import (
     delivery_entry,
     outcome_entry,
 )
-from vaglio.audit.commit import MAX_BATCH, prepare
+from vaglio.audit.commit import MAX_BATCH
 from vaglio.audit.proof import prove, verify_proof
 from vaglio.audit.verify import verify_log
 from vaglio.model import (
@@ -57,7 +61,7 @@ from vaglio.model import (
 from vaglio.numbers import Number, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 AT = datetime(2026, 4, 22, 9, 30, tzinfo=UTC)
 WAITING = (1, 10, 100)
@@ -87,16 +91,6 @@ def decision(call: int) -> Entry:
 def _number(last: int) -> Number:
     """One of a thousand numbers; parsing is not what is measured here."""
     return parse(f"+393401234{last:03}", region="IT", emergency=frozenset())
-
-
-def calls(count: int) -> Iterator[Entry]:
-    """Entries of calls, in turn: decision, delivery, outcome."""
-    for call in range(count // 3 + 1):
-        made = decision(call)
-        later = AT + timedelta(milliseconds=call, seconds=1)
-        yield made
-        yield delivery_entry(made.id, later, 1400)
-        yield outcome_entry(made.id, later, CallOutcome.ANSWERED, {"cause": 16, "seconds": 40})
 
 
 def new_log(directory: Path) -> tuple[Path, Keys]:
@@ -187,61 +181,73 @@ def _row(name: str, rate: float, taken: list[float]) -> list[str]:
     return [name, f"{rate:,.0f}", f"{percentile(taken, 50):,.0f}", f"{percentile(taken, 99):,.0f}"]
 
 
-def large_table(directory: Path, entries: int) -> str:
-    """Verifying and proving a large log."""
+def large_table(directory: Path, entries: int, decisions: int) -> str:
+    """Verifying, proving and searching a large log: calls first, then decisions alone until there are so many."""
     with tempfile.TemporaryDirectory(dir=directory) as place:
         path, keys = new_log(Path(place))
-        some = _fill(path, keys, entries)
+        decided = decision(0)
+        told = delivery_entry(decided.id, AT, 1400)
+        ended = outcome_entry(decided.id, AT, CallOutcome.ANSWERED, {"cause": 16, "seconds": 40})
+        numbers = max(1000, decisions // 10)
+        some = alone(fill, path, keys.directory, entries, (decided, told, ended), AT, numbers)
         started = time.perf_counter()
-        with Sealer(path, keys) as sealer:
-            sealer.step(now=True)
-        sealed = time.perf_counter() - started
-        rows = [["seal", f"{entries / sealed:,.0f} entries/s"]]
-        for name, used in (("verify, public key only", None), ("verify, side table opened", keys)):
-            started, before = time.perf_counter(), _processor_seconds()
-            found = verify_log(path, keys.verifier, keys=used)
-            elapsed, spent = time.perf_counter() - started, _processor_seconds() - before
-            if not found.intact:
-                raise SystemExit(f"the log does not verify: {found.damages[0].detail}")
-            each = f"{spent / found.entries * 1e6:.1f} µs of processor an entry"
-            rows.append([name, f"{found.entries / elapsed:,.0f} entries/s, {each}"])
-        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        rows.append(["memory of verify", f"{own:,.0f} MiB, {children:,.0f} MiB the largest worker"])
-        ids = iter(some * 100)
+        alone(seal, path, keys.directory)
+        rows = [["seal", f"{entries / (time.perf_counter() - started):,.0f} entries/s"]]
+        for name, opened in (("verify, public key only", False), ("verify, side table opened", True)):
+            rows.append([name, alone(verified, path, keys.directory, opened)])
+        ids = cycle(some)
         _, taken = repeated(lambda: prove(path, next(ids)), 2.0)
         rows.append(["prove, file opened each time", f"p50 {percentile(taken, 50) / 1000:.2f} ms"])
         raw = prove(path, some[0]).raw
         _, taken = repeated(lambda: verify_proof(raw, keys.verifier), 1.0)
         rows.append(["check a proof", f"p50 {percentile(taken, 50) / 1000:.2f} ms"])
-        size = path.stat().st_size / entries
-        rows.append(["size of audit.db", f"{size:,.0f} bytes an entry"])
+        rows.append(["size of audit.db", f"{path.stat().st_size / entries:,.0f} bytes an entry"])
+        if (more := decisions - entries // 3) > 0:
+            alone(fill, path, keys.directory, more, (decided,), AT + timedelta(days=1), numbers)
+        rows.append([f"search a number, {decisions:,} decisions", searched(path, keys, numbers)])
     return table([f"a log of {entries:,} entries", "figure"], rows)
+
+
+def seal(path: Path, keys: Path) -> None:
+    """Seal all there is."""
+    with Sealer(path, Keys.load(keys)) as sealer:
+        sealer.step(now=True)
+
+
+def verified(path: Path, directory: Path, opened: bool) -> str:  # noqa: FBT001 - called through a process pool
+    """One verification: entries a second, processor time, and the most memory that it and a worker held."""
+    keys = Keys.load(directory)
+    started, before = time.perf_counter(), _processor_seconds()
+    found = verify_log(path, keys.verifier, keys=keys if opened else None)
+    elapsed, spent = time.perf_counter() - started, _processor_seconds() - before
+    if not found.intact:
+        raise SystemExit(f"the log does not verify: {found.damages[0].detail}")
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    own, worker = (resource.getrusage(one).ru_maxrss / 1024 for one in who)
+    each = f"{spent / found.entries * 1e6:.1f} µs of processor an entry"
+    memory = f"{own:,.0f} MiB, {worker:,.0f} MiB the largest worker"
+    return f"{found.entries / elapsed:,.0f} entries/s, {each}, {memory}, load {os.getloadavg()[0]:.1f}"
+
+
+def searched(path: Path, keys: Keys, numbers: int) -> str:
+    """All entries about one number after another, each a number not asked for before."""
+    fresh = iter(np.random.default_rng(7).permutation(numbers).tolist())
+    found: list[int] = []
+    with Reader(path) as reader:
+
+        def search() -> None:
+            found.append(len(reader.by_token(keys.token(dialled(next(fresh))))))
+
+        taken = repeated(search, 0.9 * min(3.0, numbers / 10_000))[1]
+    mean = sum(found) / len(found)
+    times = " ".join(f"p{percent} {percentile(taken, percent) / 1000:.2f} ms" for percent in (50, 99))
+    return f"{times}, {mean:.1f} entries a number, {len(taken):,} searches"
 
 
 def _processor_seconds() -> float:
     """Used by this process and the workers it has waited for."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def _fill(path: Path, keys: Keys, entries: int) -> list[str]:
-    """Fill a log with calls; a thousand of the ids. The filling is not what is measured, nor is it durable."""
-    some: list[str] = []
-    with Log(path, keys) as log:
-        log._connection.execute("PRAGMA synchronous = OFF")  # noqa: SLF001 - see above
-        log._connection.execute("PRAGMA wal_autocheckpoint = 4000")  # noqa: SLF001 - the same
-        batch: list[Entry] = []
-        for place, entry in enumerate(calls(entries)):
-            batch.append(entry)
-            if place % max(1, entries // 1000) == 0:
-                some.append(entry.id)
-            if len(batch) == MAX_BATCH:
-                log.commit([prepare(keys, one) for one in batch])
-                batch.clear()
-        if batch:
-            log.commit([prepare(keys, one) for one in batch])
-    return some
 
 
 def turns_table(directory: Path, seconds: float) -> str:
@@ -269,16 +275,18 @@ def main() -> None:
     """Print the tables."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--entries", type=int, default=1_000_000)
+    arguments.add_argument("--decisions", type=int, default=1_000_000)
     arguments.add_argument("--seconds", type=float, default=3.0)
     arguments.add_argument("--directory", type=Path, default=Path(tempfile.gettempdir()))
     given = arguments.parse_args()
     free = shutil.disk_usage(given.directory).free
-    if free < given.entries * 2500:
-        raise SystemExit(f"{given.directory}: {free >> 30} GiB free, {given.entries * 2500 >> 30} GiB are needed")
+    needed = given.entries * 1500 + given.decisions * 2500
+    if free < needed:
+        raise SystemExit(f"{given.directory}: {free >> 30} GiB free, {needed >> 30} GiB are needed")
     print(machine_line(), end="\n\n")
     print(append_table(given.directory, given.seconds), end="\n\n", flush=True)
     print(turns_table(given.directory, given.seconds), end="\n\n", flush=True)
-    print(large_table(given.directory, given.entries), flush=True)
+    print(large_table(given.directory, given.entries, given.decisions), flush=True)
 
 
 if __name__ == "__main__":

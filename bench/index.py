@@ -24,6 +24,7 @@ from bench import index_peers as peers
 from bench.index_data import asked, write_consents, write_list
 from bench.machine import machine_line
 from bench.parts import NotMeasured
+from bench.processes import alone
 from bench.tables import percentile, table
 from vaglio.index import database
 from vaglio.index.definitions import definition
@@ -178,12 +179,6 @@ def anonymous_megabytes() -> float:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) / 1024
     raise NotMeasured("the kernel does not tell RssAnon")
-
-
-def alone(step: Callable[..., Any], *words: object) -> Any:  # noqa: ANN401 - what the step gives
-    """Run a step in a process of its own."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(step, *words).result()
 
 
 def list_table(amount: int, folder: Path) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import subprocess
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.parts import NotMeasured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LISTENING = "0A"
 
@@ -71,3 +73,9 @@ def _listened_to(port: int) -> bool:
         if fields[1] == wanted and fields[3] == _LISTENING:
             return True
     return False
+
+
+def alone(step: Callable[..., Any], *words: object) -> Any:  # noqa: ANN401 - what the step gives
+    """Run a step in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(step, *words).result()

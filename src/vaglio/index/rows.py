@@ -96,8 +96,9 @@ class Rejects:
         self.path = file.with_name(f"{file.name}.rejects.csv")
         self.count = 0
         self._stream: TextIO | None = None
-        with suppress(FileNotFoundError):
-            self._guarded(self.path.unlink)
+        if os.path.lexists(self.path):  # on a read-only file system even removing nothing is refused
+            with suppress(FileNotFoundError):
+                self._guarded(self.path.unlink)
 
     def add(self, line: int, reject: Reject) -> None:
         """Write one row's reject."""
