@@ -32,6 +32,17 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 KNOWN = {"campaign": "renewals", "controller": "aurora", "jurisdiction": "it"}
 """What right requests name, for what is not here is only ever answered by 404."""
 
+ENUMERATED = {"purpose", "dial_mode", "mode", "on_failure"}
+CAMPAIGN = {
+    "id": KNOWN["campaign"],
+    "controller": KNOWN["controller"],
+    "caller_org": "callright",
+    "sector": "telecom",
+    "region": "IT",
+    "accepted_risk": "known",
+}
+"""Of a right campaign, what its other fields must go with."""
+
 Ask = Callable[[schemathesis.Case[Any]], Response]
 
 load_all_checks()
@@ -65,7 +76,8 @@ def hold(operation: Any, mode: schemathesis.GenerationMode, known: dict[str, str
     def asked(case: schemathesis.Case[Any]) -> None:
         if mode is POSITIVE and isinstance(case.body, dict):
             case.body |= {key: known[key] for key in case.body.keys() & {"controller", "campaign"}}
-            case.body |= {"id": known["campaign"]} if "id" in case.body else {}
+            if case.method == "PUT":
+                case.body = {**{key: case.body[key] for key in case.body.keys() & ENUMERATED}, **CAMPAIGN}
         # Beyond form: a number of no country, a campaign's dates in the wrong order.
         case.validate_response(ask(case), excluded_checks=[positive_data_acceptance, ignored_auth])
 

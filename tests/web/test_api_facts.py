@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from starlette.types import ASGIApp, Message, Scope
 
 from tests.web.conftest import Client, MakeClient
 from vaglio.index.records import FactKind
@@ -159,6 +160,36 @@ async def test_bounds_of_a_load_hold(clerk: Client, monkeypatch: pytest.MonkeyPa
     busy = await clerk.post("/v1/oppositions/bulk", content="{}", headers=NDJSON)
     assert (busy.status_code, busy.headers["retry-after"]) == (429, "5")
     assert rooms.log.size() == before
+
+
+async def test_who_goes_away_halfway_has_changed_nothing(app: ASGIApp, clerk: Client, rooms: Rooms) -> None:
+    """A body that ends before its end is not loaded, and is no defect."""
+    before = rooms.log.size()
+    line = json.dumps({**OPPOSED, "number": NUMBER}).encode()
+    parts = iter(({"type": "http.request", "body": line, "more_body": True}, {"type": "http.disconnect"}))
+    told: list[Message] = []
+
+    async def receive() -> Message:
+        return next(parts)
+
+    async def send(message: Message) -> None:
+        told.append(message)
+
+    request = clerk.build_request("POST", "/v1/oppositions/bulk", headers=NDJSON)
+    scope: Scope = {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/oppositions/bulk",
+        "query_string": b"",
+        "headers": [(name.lower(), value) for name, value in request.headers.raw if name != b"Content-Length"],
+        "client": ("127.0.0.1", 40002),
+        "server": ("127.0.0.1", 8080),
+    }
+    await app(scope, receive, send)
+    assert told[0]["status"] == 408
+    assert (rooms.log.size(), rooms.loads_under_way) == (before, 0)
 
 
 async def test_a_campaign_put_is_told_with_what_was_and_is(client: MakeClient, rooms: Rooms) -> None:

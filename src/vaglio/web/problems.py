@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
-from vaglio.errors import ConfigError, InputError, NotFoundError, StoreError, VaglioError
+from vaglio.errors import ConfigError, InputError, NotFoundError, StoreError, VaglioError, VerificationError
 from vaglio.redaction import redact
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -20,6 +20,7 @@ _STATUS: Final[Mapping[type[VaglioError], HTTPStatus]] = {
     NotFoundError: HTTPStatus.NOT_FOUND,
     StoreError: HTTPStatus.SERVICE_UNAVAILABLE,
     ConfigError: HTTPStatus.SERVICE_UNAVAILABLE,
+    VerificationError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 _MOST_ERRORS: Final = 20
 _LONGEST_FIELD: Final = 120

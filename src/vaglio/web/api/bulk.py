@@ -17,6 +17,7 @@ from typing import Annotated, Any, BinaryIO, Final
 import orjson
 from fastapi import Depends, Request, Response
 from pydantic import Field
+from starlette.requests import ClientDisconnect
 
 from vaglio.index.facts import FILES
 from vaglio.index.imports import load_rows
@@ -135,8 +136,8 @@ async def _received(request: Request, body: BinaryIO) -> str:
                         HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {MOST_ROWS} lines; send it in parts"
                     )
                 await asyncio.to_thread(body.write, part)
-    except TimeoutError:
-        raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, f"not here after {_LONGEST:g} s; send it again") from None
+    except (TimeoutError, ClientDisconnect):
+        raise ProblemError(HTTPStatus.REQUEST_TIMEOUT, f"not whole after {_LONGEST:g} s; send it again") from None
     return digest.hexdigest()
 
 

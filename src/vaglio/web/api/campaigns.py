@@ -6,7 +6,7 @@ from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Body, Path
 from pydantic import Field
 
 from vaglio.changes import Change
@@ -28,6 +28,18 @@ router = APIRouter(tags=["campaigns"])
 
 Id = Annotated[str, Path(pattern=f"^{IDENTIFIER}$", examples=["renewals"])]
 MaySee = Annotated[Caller, allowed(Permission.CAMPAIGNS_READ)]
+_EXAMPLE: Final = {
+    "id": "renewals",
+    "controller": "aurora",
+    "caller_org": "callright",
+    "purpose": "service",
+    "sector": "telecom",
+    "dial_mode": "preview",
+    "region": "IT",
+    "caller_ids": ["+390612345678"],
+    "script_version": "3",
+    "notice_version": "2",
+}
 _NOT_HERE: Final = "not here; GET the list for those that are"
 
 
@@ -106,7 +118,7 @@ async def put(
     rooms: InRooms,
     caller: Annotated[Caller, allowed(Permission.CAMPAIGNS_WRITE)],
     campaign: Id,
-    definition: CampaignDefinition,
+    definition: Annotated[CampaignDefinition, Body(openapi_examples={"one": {"value": _EXAMPLE}})],
 ) -> CampaignPut:
     """Held to the same as a `campaigns.toml`; the log tells what was and is. It binds from the next call on."""
     if definition.id != campaign:

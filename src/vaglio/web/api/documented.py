@@ -24,7 +24,7 @@ _WHEN: Final[Mapping[int, str]] = MappingProxyType(
         421: "The request names a host that this service does not go by.",
         422: "A field is not what it must be; nothing was done.",
         429: "Too many wrong keys from this address, or too many at once; see Retry-After.",
-        503: "The index or the log cannot be read or written now; nothing was shown.",
+        503: "The index or the log cannot be read or written now, or is damaged; nothing was shown.",
     }
 )
 _ALWAYS: Final = (401, 403, 421, 422, 429, 503)
