@@ -13,6 +13,7 @@ from vaglio.audit.proof import verify_proof
 from vaglio.site import Site
 from vaglio.web.access import Role
 
+pytestmark = pytest.mark.timeout(300)  # a browser, on whatever machine
 DAY = f"{yesterday():%Y-%m-%d}"
 
 

@@ -7,6 +7,8 @@ from tests.web.console.conftest import PHONE, Open, assert_accessible, assert_fi
 from tests.web.console.furnishing import ACCOUNTS, PASSWORD
 from vaglio.web.access import Role
 
+pytestmark = pytest.mark.timeout(300)  # a browser, on whatever machine
+
 
 def test_a_person_logs_in_and_out(open_as: Open) -> None:
     """The page first asked for comes after the log-in; after the log-out nothing is shown any more."""
