@@ -33,6 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "changes": {*BASE, "index", "audit"},
     "recording": {*BASE, "index", "audit", "changes"},
     "policy": BASE,
+    "campaigning": {*BASE, "index", "audit", "changes", "recording", "policy"},
     "site": {*BASE, "rules", "index", "audit", "screening", "changes", "config", "sync"},
     "sync": {*BASE, "index", "audit", "rules", "screening", "changes", "config"},
     "reports": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site"},
@@ -40,9 +41,9 @@ LAYERS: dict[str, set[str]] = {
     "service": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync"}
     | {"pbx", "policy", "reports", "web", "logging", "metrics"},
     "web": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
-    | {"recording", "policy", "logging", "metrics"},
+    | {"recording", "policy", "campaigning", "logging", "metrics"},
     "cli": {*BASE, "index", "audit", "rules", "screening", "changes", "config", "site", "sync", "reports"}
-    | {"recording", "policy", "pbx", "web", "service", "logging", "metrics"},
+    | {"recording", "policy", "campaigning", "pbx", "web", "service", "logging", "metrics"},
 }
 """Which rooms each room may import: the whole house in one table, from the cellar up."""
 

@@ -1,4 +1,4 @@
-"""A real call, from the PBX to the console's page about it."""
+"""Real calls and the console: from the PBX to the page, and from the page to the next call."""
 
 import os
 from collections.abc import Iterator
@@ -49,3 +49,27 @@ def test_a_call_just_made_is_found_explained_and_proven(house: House, number: st
         page.get_by_role("link", name="Verify the proof").click()
         expect(page.get_by_role("status")).to_contain_text("Proven.")
         page.close()
+
+
+def test_an_opposition_recorded_in_the_page_blocks_the_next_call(
+    house: House, number: str, browser: Browser
+) -> None:
+    """The call before goes out; the one after it does not, as soon as the page has said so."""
+    told = house.vaglio.json("account", "add", "carla", "--role", "data-entry")
+    assert house.dial(number).status == 200
+    with house.vaglio.web:
+        page = browser.new_page(base_url=f"http://127.0.0.1:{house.vaglio.web.port}", locale="en")
+        page.set_default_timeout(60_000)
+        page.goto("/number")
+        page.get_by_label("Name", exact=True).fill("carla")
+        page.get_by_label("Password").fill(told["password"])
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_label("Number", exact=True).fill(number)
+        page.get_by_role("button", name="Look it up").click()
+        page.get_by_label("Principal", exact=True).select_option("aurora")
+        page.get_by_role("button", name="Record the opposition").click()
+        expect(page.get_by_role("status").first).to_contain_text("It binds from the next call on")
+        assert house.dial(number).status == 603
+        page.close()
+    assert len(house.pbx.saw(number)) == 1
+    assert house.decision(number)["reason"] == "OPPOSITION"

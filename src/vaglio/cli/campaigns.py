@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
-from vaglio.changes import Change
+from vaglio.campaigning import take_over
 from vaglio.cli.main import app
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields, print_json, print_summary, print_table
 from vaglio.errors import NotFoundError
-from vaglio.index import campaigns, imports
 from vaglio.index.reader import Reader
-from vaglio.index.rows import ImportSummary, sha256_of
-from vaglio.policy import write_policies
-from vaglio.recording import before_and_after, plain
+from vaglio.index.rows import ImportSummary
+from vaglio.recording import plain
 from vaglio.redaction import redact
 from vaglio.site import Site
 
@@ -39,25 +37,8 @@ def import_(
 
 
 async def _import(site: Site, file: Path) -> ImportSummary:
-    with Reader.open(site.index_file) as index:
-        known = {one.id: one for one in index.campaigns()}
-        content = campaigns.load(file, known_controllers=[one.id for one in index.controllers()])
-        changed = [
-            before_and_after(known.get(one.id), one) for one in content.campaigns if known.get(one.id) != one
-        ]
-        async with site.changes() as (changes, store):
-            _, summary = await changes.make(
-                Change.CAMPAIGNS,
-                {
-                    "file": file.name,
-                    "sha256": sha256_of(file),
-                    "controllers": [one.id for one in content.controllers],
-                    "campaigns": changed,
-                },
-                lambda entry: imports.import_campaigns(store, file, entry=entry),
-                result=asdict,
-            )
-        write_policies(site.policy_directory, index.campaigns())
+    async with site.changes() as (changes, store):
+        _, summary = await take_over(changes, store, site.policy_directory, file)
     return summary
 
 

@@ -46,11 +46,11 @@ async def import_campaigns(store: Store, file: Path, *, entry: int) -> ImportSum
     """
     started = time.monotonic()
     known = await store.rows("SELECT id FROM controller")
-    content = campaigns.load(file, known_controllers=[row[0] for row in known])
+    content = await asyncio.to_thread(campaigns.load, file, known_controllers=[row[0] for row in known])
     counts = await store.put_controllers_and_campaigns(content.controllers, content.campaigns, entry=entry)
     return ImportSummary(
         file=file.name,
-        sha256=sha256_of(file),
+        sha256=await asyncio.to_thread(sha256_of, file),
         read=len(content.controllers) + len(content.campaigns),
         new=counts.new,
         corrected=counts.corrected,

@@ -50,5 +50,5 @@ def documented(rooms: Rooms) -> FastAPI:
 
 def _larger(rooms: Rooms) -> dict[str, int]:
     """The paths that take lists, and how many bytes each may be sent."""
-    lists = rooms.site.settings.web.upload_mb * 1_000_000
-    return dict.fromkeys(api_router.BULK, lists)
+    most = rooms.site.settings.web.upload_mb * 1_000_000
+    return dict.fromkeys(api_router.BULK, most) | console_router.larger(most)

@@ -1,7 +1,7 @@
 """What the doors open onto: the site's rooms, opened once a process."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
 from dataclasses import dataclass
 
 from vaglio.audit import EntryKind, Keys, Writer, make, redacted
@@ -19,6 +19,7 @@ from vaglio.web.access.caller import Caller
 from vaglio.web.access.doorkeeper import Doorkeeper
 from vaglio.web.access.store import AccessStore
 from vaglio.web.metrics import WebMetrics
+from vaglio.web.scrubbing import Jobs
 from vaglio.web.verifying import Verifying
 
 
@@ -40,6 +41,7 @@ class Rooms:
     answered: Answered
     metrics: WebMetrics
     verifying: Verifying
+    scrubs: Jobs
     loads_under_way: int = 0
     """Bodies of many facts that are being taken in."""
 
@@ -90,6 +92,7 @@ async def open_rooms(site: Site) -> AsyncIterator[Rooms]:
         async with (
             Writer(site.log_file, keys) as writer,
             await Store.open(site.index_file) as store,
+            aclosing(Jobs(site.accounts_file.with_name("uploads"), site.settings.file)) as scrubs,
             AsyncExitStack() as stack,
         ):
             verifying = Verifying()
@@ -109,4 +112,5 @@ async def open_rooms(site: Site) -> AsyncIterator[Rooms]:
                 answered=Answered(access, keys),
                 metrics=WebMetrics(),
                 verifying=verifying,
+                scrubs=scrubs,
             )

@@ -53,7 +53,7 @@ def test_decisions_are_found_and_explained(open_as: Open) -> None:
     expect(rules).to_contain_text("GDPR")
     expect(page.get_by_text("Verdict delivered")).to_be_visible()
     assert OPPOSED not in page.content()
-    rules.get_by_role("link").first.click()
+    rules.get_by_role("link", name="entry:").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Change")
 
 

@@ -1,7 +1,7 @@
 """A list from end to end: read in batches, judged, written, counted; then one entry in the log."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import chain
@@ -45,6 +45,10 @@ class Order:
     """In whose form bare digits are written; None: the campaign's, as it is dialled."""
     at: datetime | None = None
     """Aware; None is now."""
+    name: str | None = None
+    """How summary and log call the list; None: by its file's name."""
+    origin: Mapping[str, object] | None = None
+    """What the entry says of who asked, and by which door."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def _scrubbed(
             reasons = _reasons(counts)
             totals = {verdict: sum(amounts.values()) for verdict, amounts in reasons.items()}
             summary = Summary(
-                order.file.name,
+                order.name or order.file.name,
                 stream.digest.hexdigest(),
                 campaign.id,
                 campaign.controller,
@@ -165,7 +169,7 @@ def _scrubbed(
                 str(targets.blocked),
                 entry="",
             )
-            return _logged(site.log_file, screener.keys, summary, order.region)
+            return _logged(site.log_file, screener.keys, summary, order)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,16 +224,17 @@ def _reasons(counts: Counter[tuple[str, str]]) -> dict[str, dict[str, int]]:
     return found
 
 
-def _logged(log: Path, keys: Keys, summary: Summary, region: str | None) -> Summary:
+def _logged(log: Path, keys: Keys, summary: Summary, order: Order) -> Summary:
     """Tell the log what was asked; never which numbers."""
     told = {
         "access": "scrub",
+        **(order.origin or {}),
         "file": redacted(summary.file),
         "sha256": summary.sha256,
         "campaign": summary.campaign,
         "controller": summary.controller,
         "asked_at": timestamp(summary.at),
-        "region": region,
+        "region": order.region,
         "leads": summary.leads,
         "allowed": summary.allowed,
         "blocked": summary.blocked,

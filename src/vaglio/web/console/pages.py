@@ -122,7 +122,7 @@ def asset(name: str) -> str:
 
 def static_response(fingerprint: str, name: str) -> Response | None:
     """A static file, kept by browsers for a day; None when there is none so called."""
-    known = {"console.css", "console.js"}
+    known = {"console.css", "progress.js"}
     found = _static(name) if name in known else None
     if found is None or fingerprint != found[2]:
         return None

@@ -19,6 +19,8 @@ from vaglio.web.console import (
 )
 from vaglio.web.console.errors import tell_people
 
+_FORM_BYTES: Final = 100_000
+"""What a form adds to a file."""
 GROUPS: Final = (
     door.router,
     account.router,
@@ -40,3 +42,8 @@ def install(app: FastAPI) -> None:
     for group in GROUPS:
         app.include_router(group, include_in_schema=False)
     tell_people(app)
+
+
+def larger(lists: int) -> dict[str, int]:
+    """The paths that take files, and how many bytes each may be sent; `lists` is for lists."""
+    return {scrub.UPLOAD_PATH: lists + _FORM_BYTES, campaigns.IMPORT_PATH: campaigns.IMPORT_BYTES}

@@ -1,6 +1,7 @@
-"""What the pages say, in English, Italian and French: one data file a language under `texts/`, same keys in each.
+"""What the pages say, in English, Italian and French: data files a language under `texts/`, same keys in each.
 
-A key is `section.name`; a section is a page group. Words in braces are filled in by the page.
+`en.toml` holds the frame's texts, `number.en.toml` those of one page group. A key is `section.name`. Words in
+braces are filled in by the page.
 """
 
 import tomllib
@@ -21,11 +22,14 @@ _LONGEST: Final = 200
 @cache
 def texts(language: str) -> Mapping[str, str]:
     """Key → text of a language of `LANGUAGES`."""
-    file = resources.files("vaglio.web.console").joinpath("texts", f"{language}.toml")
-    sections = tomllib.loads(file.read_text(encoding="utf-8"))
-    return MappingProxyType(
-        {f"{section}.{name}": text for section, named in sections.items() for name, text in named.items()}
-    )
+    found: dict[str, str] = {}
+    for file in resources.files("vaglio.web.console").joinpath("texts").iterdir():
+        if f".{file.name}".endswith(f".{language}.toml"):
+            sections = tomllib.loads(file.read_text(encoding="utf-8"))
+            found |= {
+                f"{section}.{name}": text for section, named in sections.items() for name, text in named.items()
+            }
+    return MappingProxyType(found)
 
 
 def said(language: str, key: str, **values: object) -> str:
