@@ -1,8 +1,9 @@
 """What the doors open onto: the site's rooms, opened once a process."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from vaglio.audit import EntryKind, Keys, Writer, make, redacted
 from vaglio.audit import Reader as LogReader
@@ -44,6 +45,8 @@ class Rooms:
     scrubs: Jobs
     loads_under_way: int = 0
     """Bodies of many facts that are being taken in."""
+    reporting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a report is made: one at a time."""
 
     async def note_access(
         self,
