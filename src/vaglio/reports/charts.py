@@ -1,10 +1,5 @@
-"""Charts as SVG within the page: nothing is fetched, nothing runs, and colours follow the reader's dark or light.
+"""The reports' charts; each brings its own colours, which follow the reader's dark or light."""
 
-What a chart shows stands in a table beside it as well.
-"""
-
-import sys
-import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -12,13 +7,9 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
+from vaglio.reports.pictures import picture
 from vaglio.reports.wording import NOTHING
 
-# pygal adds a finder of plugins to the import system, of a form that Python 3.11 warns of at every later import.
-sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
-
-_DROPPED: Final = frozenset({"script", "style", "desc", "title"})
-_INTERACTIVE: Final = frozenset({"tooltip", "tooltip-overlay", "plot text-overlay", "plot overlay"})
 _FONT: Final = "sans-serif"
 _STYLE: Final = Style(
     background="transparent",
@@ -51,16 +42,20 @@ _CSS: Final = """
 }
 """
 _LABELS: Final = 12
+_LEGEND: Final = 26
+"""Pixels under the chart: pygal puts the legend below its own edge."""
 
 
 def stacked(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]]) -> Markup:
     """Bars one upon the other, a bar a label."""
-    chart = pygal.StackedBar(**_options(), height=260, legend_at_bottom=True, legend_at_bottom_columns=4)
+    chart = pygal.StackedBar(
+        **_options() | {"margin_bottom": _LEGEND}, height=280, legend_at_bottom=True, legend_at_bottom_columns=4
+    )
     step = max(1, -(-len(labels) // _LABELS))
     chart.x_labels = [label if place % step == 0 else "" for place, label in enumerate(labels)]
     for name, values in series.items():
         chart.add(name, list(values))
-    return _inert(chart, title)
+    return picture(chart, title, _CSS)
 
 
 def bars(title: str, values: Mapping[str, int]) -> Markup:
@@ -69,7 +64,7 @@ def bars(title: str, values: Mapping[str, int]) -> Markup:
     names = list(values)[::-1]
     chart.x_labels = names
     chart.add(title, [values[name] for name in names])
-    return _inert(chart, title)
+    return picture(chart, title, _CSS)
 
 
 def _options() -> dict[str, Any]:
@@ -91,29 +86,3 @@ def _options() -> dict[str, Any]:
         "no_data_text": NOTHING,
         "include_x_axis": True,
     }
-
-
-def _inert(chart: Any, title: str) -> Markup:  # noqa: ANN401 - pygal ships no types
-    """The chart without scripts, tooltips and styles of its own, under one name for who cannot see it."""
-    root = chart.render_tree()
-    _prune(root)
-    for name in ("id", "class"):
-        root.attrib.pop(name, None)
-    root.set("class", "chart")
-    root.set("role", "img")
-    root.set("aria-label", title)
-    style = ET.Element("style")
-    style.text = _CSS
-    root.insert(0, style)
-    text = ET.tostring(root, encoding="unicode", short_empty_elements=True)
-    return Markup(text)  # noqa: S704 - made by a serialiser, which has escaped every text
-
-
-def _prune(element: Any) -> None:  # noqa: ANN401 - pygal's tree
-    for child in list(element):
-        tag = child.tag if isinstance(child.tag, str) else None
-        name = None if tag is None else tag.rpartition("}")[2]
-        if name is None or name in _DROPPED or child.get("class", "") in _INTERACTIVE:
-            element.remove(child)
-        else:
-            _prune(child)

@@ -1,7 +1,5 @@
 """`/v1/registers`, `/v1/sources`: how fresh what decisions rest on is, and whether it comes by itself."""
 
-import asyncio
-from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
@@ -10,17 +8,13 @@ from fastapi import APIRouter
 from pydantic import Field
 
 from vaglio.clock import now
-from vaglio.index import overview
-from vaglio.index.definitions import RegisterKind, definitions
-from vaglio.index.overview import RegisterInfo
-from vaglio.site import asking
-from vaglio.sync.sources import sources as known_sources
-from vaglio.sync.status import status
+from vaglio.index.definitions import RegisterKind
 from vaglio.web.access.caller import Caller
 from vaglio.web.access.roles import Permission
 from vaglio.web.api.documented import problems
 from vaglio.web.api.fields import Told
 from vaglio.web.callers import InRooms, allowed
+from vaglio.web.freshness import registers_seen, sources_seen
 
 router = APIRouter(tags=["registers"])
 
@@ -93,28 +87,13 @@ MaySee = Annotated[Caller, allowed(Permission.REGISTERS_READ)]
 )
 async def registers(rooms: InRooms, caller: MaySee) -> Registers:
     """A list is everybody's; of a query register's verdicts only those of the key's controller are told."""
-    at = now()
-    known = definitions(rooms.site.settings.registers)
-    found = await asyncio.to_thread(overview.registers, rooms.index.path, known, at)
-    campaigns = [one for one in rooms.index.campaigns() if caller.sees(one.controller)]
-    asked = asking(rooms.screener.rulebooks, campaigns, at)
+    found, asked = await registers_seen(rooms, caller, now())
     return Registers(
         registers=[
             Register.model_validate({**asdict(one), "warning": one.warning, "campaigns": asked.get(one.name, [])})
-            for one in _seen(caller, found)
+            for one in found
         ]
     )
-
-
-def _seen(caller: Caller, found: Sequence[RegisterInfo]) -> list[RegisterInfo]:
-    """The registers as they would stand if no other controller had asked them."""
-    if caller.controller is None:
-        return list(found)
-    seen = [one for one in found if one.controller is None or caller.sees(one.controller)]
-    named = {one.name for one in seen}
-    bare = [RegisterInfo(one.name, one.kind) for one in found if one.name not in named]
-    unique = {one.name: one for one in bare}
-    return sorted([*seen, *unique.values()], key=lambda one: one.name)
 
 
 @router.get(
@@ -125,13 +104,9 @@ def _seen(caller: Caller, found: Sequence[RegisterInfo]) -> list[RegisterInfo]:
 )
 async def sources(rooms: InRooms, caller: MaySee) -> Sources:
     """How each source fares and when it is due. A key of one controller sees the sources of registers alone."""
-    settings = rooms.site.settings
-    known = known_sources(settings.sources, definitions(settings.registers))
-    if caller.controller is not None:
-        known = {name: one for name, one in known.items() if one.register_name is not None}
     return Sources(
         sources=[
             Source(**{key: value for key, value in asdict(one).items() if key != "url"})
-            for one in await status(rooms.store, known)
+            for one in await sources_seen(rooms, caller)
         ]
     )
