@@ -98,7 +98,7 @@ def test_the_write_ahead_log_is_written_over_amid_calls(site: Site, monkeypatch:
             sealer.step()
         writing.join()
     pages = lengths[0] / 4096
-    assert pages < 2 * 800  # a commit writes four pages at least
+    assert pages < 3 * 800  # never begun anew there were four a commit at least
 
 
 def test_a_reader_in_the_way_only_puts_the_move_off(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
