@@ -169,14 +169,15 @@ exten => _[+0-9]!,1,Set(NUMBER=${EXTEN})
 OPPOSED = "+393471234567"
 
 
-@pytest.fixture
-def probed(running_pbx: Pbx, tmp_path: Path) -> Iterator[Vaglio]:
+@pytest.fixture(scope="module")
+def probed(running_pbx: Pbx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vaglio]:
     """The example with two bad contexts, a doctor who may place calls, and an opposed number."""
     assert running_pbx.asterisk.pid
     manager = (
         (CONF / "example" / "manager.conf").read_text().replace("system,reporting", "system,reporting,originate")
     )
-    with examined(tmp_path, {"manager.conf": manager, "extensions_local.conf": UNGATED}) as vaglio, vaglio:
+    home = tmp_path_factory.mktemp("probed")
+    with examined(home, {"manager.conf": manager, "extensions_local.conf": UNGATED}) as vaglio, vaglio:
         vaglio.run("campaign", "import", str(SAMPLE / "campaigns.toml"))
         vaglio.run("opposition", "add", OPPOSED, "--controller", "*")
         yield vaglio
