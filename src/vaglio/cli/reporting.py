@@ -15,6 +15,7 @@ import typer
 from vaglio.audit import Reader, redacted
 from vaglio.cli.main import app
 from vaglio.cli.numbers import RegionOption, read_day
+from vaglio.cli.settling import WindowOption
 from vaglio.cli.terminal import ConfigOption, JsonOption, print_fields, print_json, print_table, progress_bar
 from vaglio.clock import now
 from vaglio.errors import ConfigError, InputError
@@ -62,12 +63,7 @@ def principal(
         Path | None,
         typer.Option("--contracts", metavar="FILE", help="CONTRACTS.csv, to tell which come from no lawful call."),
     ] = None,
-    window: Annotated[
-        int,
-        typer.Option(
-            "--window", metavar="DAYS", min=1, max=3660, help="How long before the signature a call may be."
-        ),
-    ] = WINDOW_DAYS,
+    window: WindowOption = WINDOW_DAYS,
     region: RegionOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,

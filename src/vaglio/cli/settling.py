@@ -21,6 +21,11 @@ from vaglio.reports.contracts import read_contracts
 from vaglio.reports.settlement import COLUMNS, WINDOW_DAYS, CampaignTotal, Gone, count, settle
 from vaglio.site import Site
 
+WindowOption = Annotated[
+    int,
+    typer.Option("--window", metavar="DAYS", min=1, max=3660, help="How long before the signature a call may be."),
+]
+
 
 @app.command("settle")
 def settle_(
@@ -31,12 +36,7 @@ def settle_(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="Left out: CONTRACTS.csv.settled.csv.")
     ] = None,
-    window: Annotated[
-        int,
-        typer.Option(
-            "--window", metavar="DAYS", min=1, max=3660, help="How long before the signature a call may be."
-        ),
-    ] = WINDOW_DAYS,
+    window: WindowOption = WINDOW_DAYS,
     region: RegionOption = None,
     config: ConfigOption = None,
     json: JsonOption = False,
