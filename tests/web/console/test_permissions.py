@@ -34,9 +34,38 @@ ROUTES: dict[tuple[str, str], Permission | str | None] = {
     ("POST", "/checkpoints/verify"): Permission.PROOFS_READ,
     ("GET", "/checkpoints/key"): Permission.PROOFS_READ,
     ("GET", "/checkpoints/{size:int}/download"): Permission.PROOFS_READ,
+    ("GET", "/number"): Permission.CHECK,
+    ("POST", "/number"): Permission.CHECK,
+    ("POST", "/number/oppose"): Permission.FACTS_WRITE,
+    ("POST", "/number/withdraw"): Permission.FACTS_WRITE,
+    ("POST", "/number/lift"): Permission.FACTS_WRITE,
+    ("POST", "/number/report"): Permission.SUBJECT_REPORT,
+    ("GET", "/registers"): Permission.REGISTERS_READ,
+    ("GET", "/campaigns"): Permission.CAMPAIGNS_READ,
+    ("GET", "/campaigns/{campaign}"): Permission.CAMPAIGNS_READ,
+    ("POST", "/campaigns/import"): Permission.CAMPAIGNS_WRITE,
+    ("GET", "/rulebooks"): Permission.RULES_READ,
+    ("POST", "/rulebooks"): Permission.RULES_READ,
+    ("GET", "/rulebooks/rules/{rule}"): Permission.RULES_READ,
+    ("GET", "/scrub"): Permission.SCRUB,
+    ("POST", "/scrub/list"): Permission.SCRUB,
+    ("GET", "/scrub/progress"): Permission.SCRUB,
+    ("GET", "/scrub/{job}/{which}.csv"): Permission.SCRUB,
+    ("POST", "/scrub/remove"): Permission.SCRUB,
+    ("GET", "/reports"): Permission.REPORTS,
+    ("POST", "/reports"): Permission.REPORTS,
 }
 """The one table; a route that is not in it fails the first test."""
-FILLED = {"{entry}": "1", "{size:int}": "1", "{fingerprint}": "x", "{name}": "x"}
+FILLED = {
+    "{entry}": "1",
+    "{size:int}": "1",
+    "{fingerprint}": "x",
+    "{name}": "x",
+    "{campaign}": "renewals",
+    "{rule}": "IT-COC-02",
+    "{job}": "x",
+    "{which}": "allowed",
+}
 """What stands for a route's parameters."""
 
 
