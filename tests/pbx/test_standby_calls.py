@@ -20,8 +20,8 @@ CALLS = 800
 RATE = 100
 STORM = 200
 TRIES = 3
-"""A machine busy with other things keeps verdicts past the dialplan's watchdog, which then refuses calls: such a
-try tells of the machine, not of the standby. What must never happen must not happen in any of them."""
+"""A refused call counts against the standby unless this machine, busy with other things, refuses some of the same
+calls while nothing fails; only then is there another try. What must never happen must not happen in any."""
 
 
 @pytest.fixture
@@ -38,10 +38,20 @@ def unscreened(house: House) -> list[str]:
     return [invite.number for invite in house.pbx.trunk.invites() if invite.decision not in allowed]
 
 
+def expected(result: Result) -> int:
+    """What the call must end with when it gets its verdict."""
+    return 603 if result.call.number == OPPOSED else 200
+
+
 def refused(results: list[Result]) -> int:
-    """How many calls had no verdict in time; none ended otherwise than allowed, blocked or so."""
-    assert {result.status for result in results} <= {200, 603, 503}, slowest(results)
-    return sum(result.status == 503 for result in results)
+    """How many calls had no verdict in time; every other has the right one."""
+    assert all(one.status in {503, expected(one)} for one in results), slowest(results)
+    return sum(one.status == 503 for one in results)
+
+
+def answered(results: list[Result]) -> int:
+    """How many calls reached the trunk."""
+    return sum(one.status == 200 for one in results)
 
 
 def slowest(results: list[Result]) -> str:
@@ -54,21 +64,23 @@ def test_a_storm_on_a_stopped_and_then_killed_service_is_answered_by_the_standby
     house: House, record_property: Callable[[str, object], None]
 ) -> None:
     """200 calls at once: every one gets its verdict, within the watchdog of the first and a moment more."""
-    answered = 0
+    out = 0
     for attempt in range(TRIES):
-        if attempt:
-            house.vaglio.start()
         calls = [Call(f"+39333{attempt}{index:06d}", "renewals", OURS) for index in range(2 * STORM)]
         house.vaglio.send(signal.SIGSTOP)
         stopped = place(house.pbx.asterisk.ports.sip, calls[:STORM], rate=STORM * 5, at_once=STORM)
         house.vaglio.kill()
         killed = place(house.pbx.asterisk.ports.sip, calls[STORM:], rate=STORM * 5, at_once=STORM)
         results = [*stopped, *killed]
-        answered += sum(result.status == 200 for result in results)
+        out += answered(results)
         assert unscreened(house) == []
-        assert len(house.pbx.trunk.invites()) == answered
+        assert len(house.pbx.trunk.invites()) == out
         if not refused(results):
             break
+        house.vaglio.start()
+        undisturbed = place(house.pbx.asterisk.ports.sip, calls[:STORM], rate=STORM * 5, at_once=STORM)
+        out += answered(undisturbed)
+        assert refused(undisturbed), slowest(results)
 
     record_property("stopped", slowest(stopped))
     record_property("killed", slowest(killed))
@@ -97,8 +109,10 @@ def test_a_kill_under_load_loses_no_call_and_lets_none_out_unscreened(house: Hou
         assert house.pbx.kept() == []
         if not refused(results):
             break
+        undisturbed = place(house.pbx.asterisk.ports.sip, calls, rate=RATE)
+        assert refused(undisturbed), slowest(results)
 
-    wrong = [result for result in results if result.status != (603 if result.call.number == OPPOSED else 200)]
+    wrong = [result for result in results if result.status != expected(result)]
     assert wrong == [], f"{len(wrong)}, {slowest(results)}"
     by_standby = [one for one in house.vaglio.entries("decision") if _epoch(one["at"]) > at]
     assert len(by_standby) > RATE
@@ -118,6 +132,8 @@ def test_a_restart_refuses_no_call(house: House) -> None:
         assert unscreened(house) == []
         if not refused(results):
             break
+        undisturbed = place(house.pbx.asterisk.ports.sip, calls, rate=RATE)
+        assert refused(undisturbed), slowest(results)
     assert {result.status for result in results} == {200}, slowest(results)
 
 
