@@ -23,7 +23,8 @@ _COMMAND_SECONDS = 120.0
 class Vaglio:
     """`vaglio init`, `vaglio serve` and every other command, on free ports; use as a context manager to serve.
 
-    A home that holds an installation is used as it is; only its addresses are configured anew.
+    Real-time as in the shipped units, where the machine grants it. A home that holds an installation is used as it
+    is; only its addresses are configured anew.
     """
 
     def __init__(self, home: Path, *, port: int | None = None, policy_directory: Path | None = None) -> None:
@@ -37,7 +38,7 @@ class Vaglio:
         self.standby = Serving(self.configuration, free_port(), free_port(), "--standby")
         self.web = Serving(self.configuration, web := free_port(), web, command="web")
         self.configuration.write_text(
-            f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\n'
+            f'[fastagi]\nlisten = "127.0.0.1:{self.port}"\nreal_time = true\n'
             f'\n[health]\nlisten = "127.0.0.1:{self.health_port}"\n'
             f'\n[standby]\nlisten = "127.0.0.1:{self.standby.port}"\n'
             f'health = "127.0.0.1:{self.standby.health_port}"\n'

@@ -19,9 +19,6 @@ OPPOSED = "+393331234567"
 CALLS = 800
 RATE = 100
 STORM = 200
-TRIES = 3
-"""A refused call counts against the standby unless this machine, busy with other things, refuses some of the same
-calls while nothing fails; only then is there another try. What must never happen must not happen in any."""
 
 
 @pytest.fixture
@@ -43,17 +40,6 @@ def expected(result: Result) -> int:
     return 603 if result.call.number == OPPOSED else 200
 
 
-def refused(results: list[Result]) -> int:
-    """How many calls had no verdict in time; every other has the right one."""
-    assert all(one.status in {503, expected(one)} for one in results), slowest(results)
-    return sum(one.status == 503 for one in results)
-
-
-def answered(results: list[Result]) -> int:
-    """How many calls reached the trunk."""
-    return sum(one.status == 200 for one in results)
-
-
 def slowest(results: list[Result]) -> str:
     """The call that waited longest, for the message of a failure and for who reads the run."""
     worst = max(results, key=lambda result: result.ms)
@@ -63,55 +49,39 @@ def slowest(results: list[Result]) -> str:
 def test_a_storm_on_a_stopped_and_then_killed_service_is_answered_by_the_standby(
     house: House, record_property: Callable[[str, object], None]
 ) -> None:
-    """200 calls at once: every one gets its verdict, within the watchdog of the first and a moment more."""
-    out = 0
-    for attempt in range(TRIES):
-        calls = [Call(f"+39333{attempt}{index:06d}", "renewals", OURS) for index in range(2 * STORM)]
-        house.vaglio.send(signal.SIGSTOP)
-        stopped = place(house.pbx.asterisk.ports.sip, calls[:STORM], rate=STORM * 5, at_once=STORM)
-        house.vaglio.kill()
-        killed = place(house.pbx.asterisk.ports.sip, calls[STORM:], rate=STORM * 5, at_once=STORM)
-        results = [*stopped, *killed]
-        out += answered(results)
-        assert unscreened(house) == []
-        assert len(house.pbx.trunk.invites()) == out
-        if not refused(results):
-            break
-        house.vaglio.start()
-        undisturbed = place(house.pbx.asterisk.ports.sip, calls[:STORM], rate=STORM * 5, at_once=STORM)
-        out += answered(undisturbed)
-        assert refused(undisturbed), slowest(results)
+    """200 calls at once: every one gets its verdict, within the two watchdogs."""
+    calls = [Call(f"+393330{index:06d}", "renewals", OURS) for index in range(2 * STORM)]
+    house.vaglio.send(signal.SIGSTOP)
+    stopped = place(house.pbx.asterisk.ports.sip, calls[:STORM], rate=STORM * 5, at_once=STORM)
+    house.vaglio.kill()
+    killed = place(house.pbx.asterisk.ports.sip, calls[STORM:], rate=STORM * 5, at_once=STORM)
 
     record_property("stopped", slowest(stopped))
     record_property("killed", slowest(killed))
     assert Counter(result.status for result in stopped) == {200: STORM}, slowest(stopped)
     assert Counter(result.status for result in killed) == {200: STORM}, slowest(killed)
+    assert unscreened(house) == []
+    assert len(house.pbx.trunk.invites()) == 2 * STORM
     assert house.vaglio.json("audit", "verify")["intact"]
 
 
 def test_a_kill_under_load_loses_no_call_and_lets_none_out_unscreened(house: House) -> None:
     """At 100 calls/s, killed and started again: allowed calls go out, opposed ones do not, the log verifies."""
-    for attempt in range(TRIES):
-        calls = [
-            Call(OPPOSED if index % 10 == 0 else f"+39333{attempt}{index:06d}", "renewals", OURS)
-            for index in range(CALLS)
-        ]
-        with ThreadPoolExecutor(1) as pool:
-            placed = pool.submit(place, house.pbx.asterisk.ports.sip, calls, rate=RATE)
-            time.sleep(2)
-            house.vaglio.kill()
-            at = time.time()
-            time.sleep(2)
-            house.vaglio.start()
-            results = placed.result()
-        assert house.pbx.saw(OPPOSED) == []
-        assert unscreened(house) == []
-        assert house.pbx.kept() == []
-        if not refused(results):
-            break
-        undisturbed = place(house.pbx.asterisk.ports.sip, calls, rate=RATE)
-        assert refused(undisturbed), slowest(results)
+    calls = [
+        Call(OPPOSED if index % 10 == 0 else f"+393330{index:06d}", "renewals", OURS) for index in range(CALLS)
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        placed = pool.submit(place, house.pbx.asterisk.ports.sip, calls, rate=RATE)
+        time.sleep(2)
+        house.vaglio.kill()
+        at = time.time()
+        time.sleep(2)
+        house.vaglio.start()
+        results = placed.result()
 
+    assert house.pbx.saw(OPPOSED) == []
+    assert unscreened(house) == []
+    assert house.pbx.kept() == []
     wrong = [result for result in results if result.status != expected(result)]
     assert wrong == [], f"{len(wrong)}, {slowest(results)}"
     by_standby = [one for one in house.vaglio.entries("decision") if _epoch(one["at"]) > at]
@@ -121,19 +91,15 @@ def test_a_kill_under_load_loses_no_call_and_lets_none_out_unscreened(house: Hou
 
 def test_a_restart_refuses_no_call(house: House) -> None:
     """SIGTERM and a new start under load: every call has its verdict, none by the failure policy."""
-    for attempt in range(TRIES):
-        calls = [Call(f"+39334{attempt}{index:06d}", "renewals", OURS) for index in range(CALLS // 2)]
-        with ThreadPoolExecutor(1) as pool:
-            placed = pool.submit(place, house.pbx.asterisk.ports.sip, calls, rate=RATE)
-            time.sleep(1)
-            assert house.vaglio.stop() == 0
-            house.vaglio.start()
-            results = placed.result()
-        assert unscreened(house) == []
-        if not refused(results):
-            break
-        undisturbed = place(house.pbx.asterisk.ports.sip, calls, rate=RATE)
-        assert refused(undisturbed), slowest(results)
+    calls = [Call(f"+393340{index:06d}", "renewals", OURS) for index in range(CALLS // 2)]
+    with ThreadPoolExecutor(1) as pool:
+        placed = pool.submit(place, house.pbx.asterisk.ports.sip, calls, rate=RATE)
+        time.sleep(1)
+        assert house.vaglio.stop() == 0
+        house.vaglio.start()
+        results = placed.result()
+
+    assert unscreened(house) == []
     assert {result.status for result in results} == {200}, slowest(results)
 
 

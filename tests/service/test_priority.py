@@ -55,8 +55,8 @@ if os.geteuid() == 0:
 def test_the_service_goes_first_where_it_is_told_to(tmp_path: Path, *, wanted: bool) -> None:
     """All its threads with `fastagi.real_time`; without it, none."""
     vaglio = Vaglio(tmp_path / "site")
-    if wanted:
+    if not wanted:
         settings = vaglio.home / "vaglio.toml"
-        settings.write_text(settings.read_text().replace("[fastagi]\n", "[fastagi]\nreal_time = true\n"))
+        settings.write_text(settings.read_text().replace("real_time = true\n", ""))
     with vaglio:
         assert policies(vaglio.pid) == {os.SCHED_RR if wanted else os.SCHED_OTHER}
