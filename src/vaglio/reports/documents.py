@@ -45,17 +45,27 @@ def render_html(report: PrincipalReport | DpiaReport, language: str = "en") -> s
     return _environment().get_template("dpia.html").render(_dpia(report, words))
 
 
-def render_pdf(html: str) -> bytes:
-    """The page as a tagged PDF; nothing is fetched whatever the page says.
+def require_pdf() -> None:
+    """Make sure that PDFs can be made here; blocking: the first time loads WeasyPrint.
 
     Raises:
         ConfigError: when WeasyPrint or a library that it needs is missing; it says what to install.
     """
     try:
-        from weasyprint import HTML  # noqa: PLC0415 - an extra, and a second of loading
-        from weasyprint.urls import URLFetcher  # noqa: PLC0415 - the same
+        import weasyprint  # noqa: F401, PLC0415 - an extra, and a second of loading
     except (ImportError, OSError) as error:
         raise ConfigError(f"{_PDF_NEEDS} ({type(error).__name__})") from error
+
+
+def render_pdf(html: str) -> bytes:
+    """The page as a tagged PDF; nothing is fetched whatever the page says.
+
+    Raises:
+        ConfigError: as `require_pdf`.
+    """
+    require_pdf()
+    from weasyprint import HTML  # noqa: PLC0415 - as above
+    from weasyprint.urls import URLFetcher  # noqa: PLC0415 - as above
 
     class _Nothing(URLFetcher):  # type: ignore[misc] # untyped
         def fetch(self, url: str, headers: object = None) -> object:

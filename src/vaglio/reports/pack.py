@@ -76,6 +76,7 @@ def monitoring_pack(
     period: Period,
     *,
     by: str,
+    via: str | None = None,
     controller: str | None = None,
     sample: Sample | None = None,
     language: str = "en",
@@ -88,7 +89,8 @@ def monitoring_pack(
         site: the installation.
         directory: a new or empty one; the archive stands beside it, with .zip behind its name.
         period: by the entries' instants.
-        by: who asked for it: a login, an API key's name.
+        by: who asked for it: a login, an account's name.
+        via: by which door of the web, for the entry; None at the shell.
         controller: only this one's entries and report; None for every controller.
         sample: so many decisions instead of all entries.
         language: of README and reports.
@@ -111,7 +113,7 @@ def monitoring_pack(
         draft.mkdir(mode=0o750, parents=True)
         made = _filled(order, draft)
         _zip(draft, zipped, directory.name, order.at)
-        entry = _logged(order, made, by)
+        entry = _logged(order, made, by, via)
         draft.rename(directory)
         zipped.rename(archive)
     except OSError as error:
@@ -240,11 +242,13 @@ def _zip(folder: Path, target: Path, name: str, at: datetime) -> None:
                 shutil.copyfileobj(source, sink, 1 << 20)
 
 
-def _logged(order: _Order, made: dict[str, Any], by: str) -> str:
+def _logged(order: _Order, made: dict[str, Any], by: str, via: str | None) -> str:
     sample = order.sample
+    door = {} if via is None else {"via": via}
     told = about("monitoring-body", order.controller, order.period, order.language) | {
         "access": "report",
         "by": redacted(by),
+        **door,
         "sample": None if sample is None else sample.size,
         "seed": None if sample is None else redacted(sample.seed),
         "decisions": made["decisions"],

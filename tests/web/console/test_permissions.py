@@ -54,6 +54,7 @@ ROUTES: dict[tuple[str, str], Permission | str | None] = {
     ("POST", "/scrub/remove"): Permission.SCRUB,
     ("GET", "/reports"): Permission.REPORTS,
     ("POST", "/reports"): Permission.REPORTS,
+    ("POST", "/reports/pack"): Permission.EXPORT,
 }
 """The one table; a route that is not in it fails the first test."""
 FILLED = {

@@ -1,14 +1,19 @@
 """Reports, in a real browser: shown, downloaded, entered into the log."""
 
+import csv
 import hashlib
+import zipfile
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from lab.vaglio import Vaglio
+from tests.audit import independent
 from tests.web.console.conftest import PHONE, LogIn, Open, assert_accessible, assert_fits, keep_picture, token_of
 from tests.web.console.furnishing import yesterday
+from vaglio.site import Site
 from vaglio.web.access import Role
 
 
@@ -64,6 +69,36 @@ def test_the_whole_installations_report_is_for_who_sees_all_of_it(log_in: LogIn)
         client = log_in(role)
         answer = client.post("/reports", data={**asked, "of": of, "token": token_of(client)})
         assert answer.status_code == status, (role, of)
+
+
+def test_a_principals_pack_is_downloaded_and_checked_without_vaglio(
+    open_as: Open, furnished: Vaglio, tmp_path: Path
+) -> None:
+    """Its auditor is offered that one alone; the second verifier holds it, and nothing in it is another's."""
+    before = len(furnished.entries("access"))
+    page = open_as(Role.PRINCIPAL_AUDITOR)
+    page.goto("/reports")
+    expect(page.locator("#f-pack-of option")).to_have_count(1)
+    for field in ("since", "until"):
+        page.locator(f"#f-pack-{field}").fill(f"{yesterday():%Y-%m-%d}")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download the pack (.zip)").click()
+    assert waiting.value.suggested_filename == "monitoring-body-borea.zip"
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path)
+    pack = tmp_path / "monitoring-body-borea"
+    trusted = Site.at(furnished.configuration).keys().verifier.vkey
+    with (pack / "log" / "records.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert independent.check_bundle(pack / "log", trusted) == len(rows) > 0
+    assert {row["controller"] for row in rows} <= {"borea", ""}
+    assert {row["campaign"] for row in rows} <= {"luce-casa", ""}
+    (report,) = (pack / "reports").glob("*.html")
+    assert "renewals" not in report.read_text(encoding="utf-8")
+    entries = furnished.entries("access")[before:]
+    told = [(one["report"], one["controller"], one["by"], one["via"]) for one in entries]
+    assert told == [("monitoring-body", "borea", "principal-auditor", "console")]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,6 +11,7 @@ from vaglio.web.console import (
     decisions,
     door,
     number,
+    pack,
     registers,
     reports,
     rulebooks,
@@ -32,6 +33,7 @@ GROUPS: Final = (
     rulebooks.router,
     scrub.router,
     reports.router,
+    pack.router,
     checkpoints.router,
 )
 """The routers of the page groups."""
