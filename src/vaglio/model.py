@@ -13,6 +13,8 @@ from vaglio.numbers import Number
 
 ANY = "*"
 """In an opposition: every principal served here, or every purpose."""
+COMPLAINT = "complaint"
+"""Channel of an opposition that came as a complaint about calls; reports count these on their own."""
 
 
 class Verdict(StrEnum):

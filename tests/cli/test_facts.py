@@ -27,6 +27,17 @@ def test_an_opposition_binds_from_the_next_question_and_is_shown(house: Shell) -
     assert house("audit", "show", str(fact["entry"])).json["id"] == added["entry"]
 
 
+def test_a_complaint_is_an_opposition_with_that_channel(house: Shell) -> None:
+    """Recorded as such, it binds as any other; without the option the channel is the command line."""
+    assert house("opposition", "add", NUMBER, *AURORA, "--channel", "complaint").code == 0
+    assert verdict(house) == "block OPPOSITION"
+    assert house("opposition", "add", NUMBER, "--controller", "*").code == 0
+    told = {one["channel"] for one in house("opposition", "show", NUMBER, "--json").json}
+    assert told == {"complaint", "command-line"}
+    refused = house("opposition", "add", NUMBER, *AURORA, "--channel", "a\nb")
+    assert (refused.code, "--channel" in refused.line) == (2, True)
+
+
 def test_an_opposition_to_everybody_binds_every_controller(house: Shell) -> None:
     """`*` stands for every principal served here."""
     assert house("opposition", "add", NUMBER, "--controller", "*").code == 0

@@ -145,10 +145,12 @@ async def ask(
     return screened.id
 
 
-async def oppose(town: Town, changes: Changes, number: str, controller: str, *, before: timedelta) -> None:
+async def oppose(
+    town: Town, changes: Changes, number: str, controller: str, *, before: timedelta, channel: str | None = "call"
+) -> None:
     """A person said no, so long before it is recorded."""
     read = parse_e164(number)
-    record = OppositionRecord(read.key, controller, "*", town.at - before, "call")
+    record = OppositionRecord(read.key, controller, "*", town.at - before, channel)
     await changes.oppose(record, read, {"campaign": "spring"})
 
 

@@ -1,5 +1,6 @@
 """A principal's figures against the same entries counted by hand, one by one."""
 
+import csv
 import dataclasses
 import random
 from collections import Counter
@@ -21,13 +22,16 @@ from vaglio.index.store import Store
 from vaglio.model import Call, CallOutcome, Campaign, Decision, DialMode, Facts, Purpose, Reason, Verdict
 from vaglio.numbers import parse_e164
 from vaglio.reports.contracts import Contract
+from vaglio.reports.documents import figures_csv, render_html
 from vaglio.reports.ledger import Period
+from vaglio.reports.oppositions import CHANNELS
 from vaglio.reports.principal import ContractsGiven, PrincipalReport, principal_report
 
 ZONES = {"spring": "Europe/Rome", "renewals": "Europe/Rome", "trial": "Europe/London", "zz-secret": "Europe/Rome"}
 MARKETING = Campaign("spring", "acme", "Call House", Purpose.MARKETING, "telecom", DialMode.PREDICTIVE, "IT")
 ALLOWED = Decision(Verdict.ALLOW, Reason.CONSENT, (), "it", {}, "it@000000000000")
 NUMBER = "+393331234567"
+HOSTILE = "<script>alert(1)</script>"
 
 
 def decided(records: Iterable[Record], controller: str, period: Period) -> list[Record]:
@@ -164,6 +168,55 @@ def test_oppositions_are_told_with_the_time_they_took_to_bind(town: Town) -> Non
     assert dict(report.oppositions.since_word)["minute"] == sum(word <= timedelta(minutes=1) for word in words)
     assert sum(count for _, count in report.oppositions.since_word) == len(of_period)
     assert report.oppositions.unconfirmed == 0
+
+
+def test_oppositions_are_told_by_channel_and_complaints_on_their_own(small: Town) -> None:
+    """With how fast complaints bound; channels are free text, so numbers in them are masked and few are named."""
+
+    async def work(town: Town, _: Changes, store: Store, writer: Writer) -> None:
+        town.at, step = SINCE + timedelta(days=1), timedelta(seconds=1)
+
+        def clock() -> datetime:
+            town.at += step
+            return town.at
+
+        changes = Changes(store, writer, clock)
+        told = ["complaint", " Complaint", "letter", None, "mail of +390612345678", HOSTILE]
+        for place, channel in enumerate([*told, *("call", "call"), *(f"way {one}" for one in range(CHANNELS))]):
+            number = f"+3933312340{place:02d}"
+            step = timedelta(seconds=9 if "omplaint" in (channel or "") else 1)
+            await oppose(town, changes, number, "acme" if place % 2 else "*", before=timedelta(0), channel=channel)
+        step = timedelta(seconds=99)
+        await oppose(town, changes, "+393331234099", "zenith", before=timedelta(0), channel="complaint")
+
+    small.do(work)
+    small.seal()
+    report = principal_report(small.site, "acme", OCTOBER)
+    found = report.oppositions
+    assert found.complaints == 2
+    assert found.channels[:2] == (("complaint", 2), ("call", 2))
+    assert len(found.channels) == CHANNELS
+    assert sum(count for _, count in found.channels) + found.other_channels == found.own + found.general
+    told = dict(found.channels)
+    assert (told["letter"], told[""], told["mail of …678"]) == (1, 1, 1)
+    assert found.complaints_bound_longest_seconds == found.bound_longest_seconds
+    assert found.complaints_bound_median_seconds == 9 * (found.bound_median_seconds or 0) > 0
+    rows = list(csv.DictReader(figures_csv(report).decode().splitlines()))
+    values = {(row["section"], row["item"]): row["value"] for row in rows}
+    assert values["oppositions", "complaints"] == values["opposition_channels", "complaint"] == "2"
+    assert values["oppositions", "by_other_channels"] == str(found.other_channels)
+    for language, says in (("en", "complaints"), ("it", "reclami"), ("fr", "réclamations")):
+        page = render_html(report, language)
+        assert says in page
+        assert "mail of …678" in page
+        assert HOSTILE not in page
+
+
+def test_without_complaints_their_figure_is_nought(town: Town) -> None:
+    """And nothing is said of how fast they bound."""
+    found = principal_report(town.site, "acme", OCTOBER).oppositions
+    assert (found.complaints, found.complaints_bound_median_seconds) == (0, None)
+    assert dict(found.channels) == {"call": found.own + found.general}
 
 
 def test_no_decision_let_a_call_out_after_an_opposition_and_the_failure_policy_s_calls_are_found(

@@ -33,6 +33,9 @@ def add(
     controller: ControllerOption,
     *,
     purpose: Annotated[str, typer.Option("--purpose", metavar="P", help="One purpose; * is all.")] = ANY,
+    channel: Annotated[
+        str, typer.Option("--channel", metavar="TEXT", help="How it came in; `complaint` is counted on its own.")
+    ] = "command-line",
     evidence: Annotated[str | None, typer.Option("--evidence", metavar="URI")] = None,
     region: RegionOption = None,
     config: ConfigOption = None,
@@ -46,7 +49,7 @@ def add(
         "controller": controller,
         "purpose": purpose,
         "opposed_at": now().isoformat(),
-        "channel": "command-line",
+        "channel": channel,
         "evidence_uri": evidence,
     }
     opposed = recording.record(FactKind.OPPOSITION, values, option)

@@ -192,11 +192,16 @@ def _opposition_rows(found: Oppositions, words: Wording) -> Iterator[tuple[str, 
         ("held", found.held),
         ("own", found.own),
         ("general", found.general),
+        ("complaints", found.complaints),
         ("lifted", found.lifted),
     ):
         yield words(f"principal.{key}"), words.number(count), False
     yield words("principal.bound_median"), words.duration(found.bound_median_seconds), False
     yield words("principal.bound_longest"), words.duration(found.bound_longest_seconds), False
+    if found.complaints:
+        told = found.complaints_bound_median_seconds, found.complaints_bound_longest_seconds
+        yield words("principal.complaints_bound_median"), words.duration(told[0]), False
+        yield words("principal.complaints_bound_longest"), words.duration(told[1]), False
     for within, count in found.since_word:
         name = words("principal.since_word", within=words.term("within", within))
         yield name, words.number(count), False

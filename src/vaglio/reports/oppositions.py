@@ -1,4 +1,4 @@
-"""Oppositions: how fast each bound, and whether any call went out to a number that had opposed.
+"""Oppositions: how each came in, how fast it bound, and whether any call went out to a number that had opposed.
 
 Both are looked up the long way round, by the numbers in the index and the tokens in the log, not by what a
 decision says that it knew: the question is whether the gate kept its word.
@@ -18,7 +18,8 @@ from vaglio.audit import Keys
 from vaglio.audit.canonical import time_of
 from vaglio.index import database
 from vaglio.index.rows import Progress
-from vaglio.model import ANY, Campaign
+from vaglio.model import ANY, COMPLAINT, Campaign
+from vaglio.redaction import redact
 from vaglio.reports.ledger import Ledger, OnProgress
 
 WITHIN: Final = ((60, "minute"), (3600, "hour"), (86_400, "day"), (7 * 86_400, "week"))
@@ -26,9 +27,11 @@ WITHIN: Final = ((60, "minute"), (3600, "hour"), (86_400, "day"), (7 * 86_400, "
 LATER: Final = "later"
 SHOWN: Final = 100
 """Calls after an opposition that are named; all are counted."""
+CHANNELS: Final = 20
+"""Channels that are named, those of the most oppositions first."""
 
 _HELD: Final = """
-SELECT number, controller, purpose, opposed_at, entry, lifted_at FROM opposition
+SELECT number, controller, purpose, opposed_at, channel, entry, lifted_at FROM opposition
 WHERE :controller IS NULL OR controller IN (:controller, '*') ORDER BY number"""
 _COUNT: Final = """
 SELECT count(*) FROM opposition WHERE :controller IS NULL OR controller IN (:controller, '*')"""
@@ -45,6 +48,8 @@ WHERE token = :token AND seq <= :size AND at >= :since AND at < :until
   AND (kind = 'decision' AND verdict = 'allow' OR kind = 'failopen')
 ORDER BY seq"""
 _REMEMBERED: Final = 200_000
+_MOST_CHANNELS: Final = 1000
+_LONGEST_CHANNEL: Final = 60
 _TELL_EVERY: Final = 1000
 
 
@@ -77,6 +82,15 @@ class Oppositions:
     bound_longest_seconds: float | None
     since_word: tuple[tuple[str, int], ...]
     """From the person's word, as reported, until it bound: how many within a minute, an hour and so on."""
+    channels: tuple[tuple[str, int], ...]
+    """How those recorded in the period came in, the most first: as recorded, without numbers; empty: not told."""
+    other_channels: int
+    """Recorded in the period by other channels than these."""
+    complaints: int
+    """Recorded in the period with the channel `complaint`."""
+    complaints_bound_median_seconds: float | None
+    """As for all."""
+    complaints_bound_longest_seconds: float | None
     unconfirmed: int
     """Recorded in the period, of which the log does not confirm that they bound."""
     calls_after: int
@@ -90,6 +104,7 @@ class _Held(NamedTuple):
     controller: str
     purpose: str
     opposed_at: int
+    channel: str | None
     entry: int
     lifted_at: int | None
 
@@ -138,6 +153,8 @@ class _Sum:
         self._known: dict[int, tuple[int, int | None] | None] = {}
         self._counts: Counter[str] = Counter()
         self._waits: Counter[int] = Counter()
+        self._complaints: Counter[int] = Counter()
+        self._channels: Counter[str] = Counter()
         self._since_word: Counter[str] = Counter()
         self._named: list[CallAfterOpposition] = []
 
@@ -147,7 +164,8 @@ class _Sum:
             for one in some:
                 self._recorded(one)
             self._calls(number, some)
-        found = self._counts
+        found, channels = self._counts, self._channels.most_common(CHANNELS)
+        named = sum(count for _, count in channels)
         return Oppositions(
             held=found["held"],
             own=found["own"],
@@ -156,6 +174,11 @@ class _Sum:
             bound_median_seconds=_median(self._waits),
             bound_longest_seconds=max(self._waits) / 1e6 if self._waits else None,
             since_word=tuple((name, self._since_word[name]) for name in (*(name for _, name in WITHIN), LATER)),
+            channels=tuple(channels),
+            other_channels=found["own"] + found["general"] - named,
+            complaints=found["complaints"],
+            complaints_bound_median_seconds=_median(self._complaints),
+            complaints_bound_longest_seconds=max(self._complaints) / 1e6 if self._complaints else None,
             unconfirmed=found["unconfirmed"],
             calls_after=found["calls after"],
             named=tuple(self._named),
@@ -168,11 +191,17 @@ class _Sum:
         if times is None or not self._since <= times[0] < self._until:
             return
         self._counts["general" if one.controller == ANY else "own"] += 1
+        channel = _channel(one.channel)
+        self._counts["complaints"] += channel == COMPLAINT
+        if channel in self._channels or len(self._channels) < _MOST_CHANNELS:
+            self._channels[channel] += 1
         announced, bound = times
         if bound is None:
             self._counts["unconfirmed"] += 1
             return
         self._waits[bound - announced] += 1
+        if channel == COMPLAINT:
+            self._complaints[bound - announced] += 1
         waited = (bound - one.opposed_at) / 1e6
         self._since_word[next((name for limit, name in WITHIN if waited <= limit), LATER)] += 1
 
@@ -212,6 +241,12 @@ class _Sum:
             row: Any = next(self._ledger.rows(_ANNOUNCED, {"entry": entry}), None)
             self._known[entry] = row if row is None else (row[0], row[1])
         return self._known[entry]
+
+
+def _channel(told: str | None) -> str:
+    """How it came in, as a report may tell it: free text, but for a complaint."""
+    words = " ".join((told or "").split())
+    return COMPLAINT if words.casefold() == COMPLAINT else redact(words)[:_LONGEST_CHANNEL]
 
 
 def _binds(one: _Held, bound: int, at: int, controller: object, purpose: object) -> bool:

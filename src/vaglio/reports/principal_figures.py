@@ -91,14 +91,20 @@ def opposition_figures(found: Oppositions) -> Iterator[Figure]:
         ("held", found.held, "oppositions"),
         ("recorded_to_controller", found.own, "oppositions"),
         ("recorded_to_every_principal", found.general, "oppositions"),
+        ("complaints", found.complaints, "oppositions"),
+        ("by_other_channels", found.other_channels, "oppositions"),
         ("lifted", found.lifted, "oppositions"),
         ("bound_median", found.bound_median_seconds, "seconds"),
         ("bound_longest", found.bound_longest_seconds, "seconds"),
+        ("complaints_bound_median", found.complaints_bound_median_seconds, "seconds"),
+        ("complaints_bound_longest", found.complaints_bound_longest_seconds, "seconds"),
         ("unconfirmed", found.unconfirmed, "oppositions"),
         ("calls_after", found.calls_after, "calls"),
     ):
         yield Figure("oppositions", item, value, unit)
     for within, amount in found.since_word:
         yield Figure("oppositions", f"since_word_{within}", amount, "oppositions")
+    for channel, amount in found.channels:
+        yield Figure("opposition_channels", channel, amount, "oppositions")
     for one in found.named:
         yield Figure("calls_after", one.decision, timestamp(one.at), "instant", one.campaign)

@@ -40,6 +40,7 @@ def test_an_opposition_is_recorded_and_lifted(open_as: Open, furnished: Vaglio) 
     number = "+393339000001"
     ask(page, number, "renewals")
     page.get_by_label("Principal", exact=True).select_option("aurora")
+    page.get_by_label("Channel", exact=True).select_option("complaint")
     page.locator("#f-oppose-evidence").fill(HOSTILE)
     page.get_by_role("button", name="Record the opposition").click()
     expect(page.get_by_role("status").first).to_contain_text("It binds from the next call on")
@@ -53,7 +54,7 @@ def test_an_opposition_is_recorded_and_lifted(open_as: Open, furnished: Vaglio) 
     expect(page.get_by_role("status").first).to_contain_text("The opposition is lifted")
     assert furnished.entries("change-announced")[-1]["evidence_uri"] == "ticket:17"
     found = furnished.json("opposition", "show", number)
-    assert [one["lifted_evidence_uri"] for one in found] == ["ticket:17"]
+    assert [(one["channel"], one["lifted_evidence_uri"]) for one in found] == [("complaint", "ticket:17")]
 
 
 def test_a_consent_is_withdrawn(open_as: Open, furnished: Vaglio) -> None:

@@ -38,7 +38,9 @@ class NewOpposition(Asked, json_schema_extra={"examples": [_EXAMPLE]}):
     controller: ControllerOrAny
     purpose: PurposeOrAny = ANY
     opposed_at: Instant | None = Field(default=None, description="Left out: now.")
-    channel: Text | None = Field(default=None, description="How it came in; left out: `api`.")
+    channel: Text | None = Field(
+        default=None, description="How it came in; left out: `api`. Reports count `complaint` on its own."
+    )
     evidence_uri: EvidenceUri | None = None
 
 

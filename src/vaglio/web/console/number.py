@@ -15,7 +15,7 @@ from vaglio.clock import now
 from vaglio.errors import InputError
 from vaglio.index.reader import Reader as IndexReader
 from vaglio.index.records import FactKind
-from vaglio.model import ANY
+from vaglio.model import ANY, COMPLAINT
 from vaglio.numbers import Number, parse_e164
 from vaglio.reports.subject import Holding, subject_report
 from vaglio.reports.subject_text import subject_text
@@ -29,7 +29,8 @@ router = APIRouter()
 Asking = Annotated[Visit, visiting(Permission.CHECK)]
 Recording = Annotated[Visit, visiting(Permission.FACTS_WRITE)]
 Answering = Annotated[Visit, visiting(Permission.SUBJECT_REPORT)]
-_CHANNEL = "console"
+_CHANNELS = ("console", COMPLAINT)
+"""How an opposition came in: told to whoever is at the console, or as a complaint."""
 
 
 @router.get("/number")
@@ -50,8 +51,11 @@ async def oppose(visit: Recording) -> Response:
     """Record an opposition; it binds from the next call on."""
     asked, number = _person(visit)
     controller = _owned(visit, visit.text("controller"))
+    channel = visit.text("channel") or _CHANNELS[0]
+    if channel not in _CHANNELS:
+        raise ProblemError(HTTPStatus.UNPROCESSABLE_ENTITY, "channel: expected one of the form's choices")
     values = {"controller": controller, "purpose": visit.text("purpose") or ANY, "opposed_at": now().isoformat()}
-    return await _record(visit, asked, number, FactKind.OPPOSITION, {**values, "channel": _CHANNEL}, "opposed")
+    return await _record(visit, asked, number, FactKind.OPPOSITION, {**values, "channel": channel}, "opposed")
 
 
 @router.post("/number/withdraw")
