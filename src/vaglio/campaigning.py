@@ -24,17 +24,19 @@ async def take_over(
     *,
     name: str | None = None,
     origin: Mapping[str, object] | None = None,
+    owns: Callable[[str], bool] = lambda _: True,
     check: Callable[[CampaignFile, Mapping[str, Campaign]], None] | None = None,
 ) -> tuple[Announcement, ImportSummary]:
     """Add or replace the controllers and campaigns of a file; the log tells what was and is.
 
-    `policies` is where the dialplan reads failure policies, `name` how the log calls the file. `check` may refuse
-    its content, in view of the campaigns that stand.
+    `policies` is where the dialplan reads failure policies, `name` how the log calls the file. `owns` tells of
+    which controllers the file may know without defining them; `check` may refuse its content, in view of the
+    campaigns that stand.
 
     Raises:
         VaglioError: when the file is not as it must be, or a database cannot be written; nothing was changed.
     """
-    content, changed, sha256 = await asyncio.to_thread(_read, store.path, file, check)
+    content, changed, sha256 = await asyncio.to_thread(_read, store.path, file, owns, check)
     told = {
         **(origin or {}),
         "file": name or file.name,
@@ -53,11 +55,14 @@ async def take_over(
 
 
 def _read(
-    index_file: Path, file: Path, check: Callable[[CampaignFile, Mapping[str, Campaign]], None] | None
+    index_file: Path,
+    file: Path,
+    owns: Callable[[str], bool],
+    check: Callable[[CampaignFile, Mapping[str, Campaign]], None] | None,
 ) -> tuple[CampaignFile, list[dict[str, object]], str]:
     with Reader.open(index_file) as index:
         known = {one.id: one for one in index.campaigns()}
-        content = campaigns.load(file, known_controllers=[one.id for one in index.controllers()])
+        content = campaigns.load(file, known_controllers=[one.id for one in index.controllers() if owns(one.id)])
     if check is not None:
         check(content, known)
     changed = [before_and_after(known.get(one.id), one) for one in content.campaigns if known.get(one.id) != one]

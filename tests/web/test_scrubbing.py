@@ -12,7 +12,7 @@ from vaglio.web.scrubbing import Job, State, Wish, jobs
 
 
 def wish(account: str, campaign: str = "renewals") -> Wish:
-    return Wish(account, "leads.csv", campaign, None, None, {"by": account, "via": "console"})
+    return Wish(account, "leads.csv", campaign, None, "Colonna", None, {"by": account, "via": "console"})
 
 
 async def begun(rooms: Rooms, account: str, leads: str, campaign: str = "renewals") -> Job:
@@ -54,7 +54,21 @@ async def test_a_failed_list_tells_why_by_its_own_name(rooms: Rooms) -> None:
     await over(job)
     assert job.state is State.FAILED
     assert job.problem.startswith("leads.csv: no column holds phone numbers")
+    assert job.problem.endswith("with “Colonna”")
     assert str(rooms.site.settings.file.parent) not in job.problem
+
+
+async def test_a_result_that_cannot_be_kept_is_told_without_the_server_s_places(rooms: Rooms) -> None:
+    """Neither a path nor an option of the command: the person has neither."""
+    job = await rooms.scrubs.prepare(wish("anna"))
+    job.list_file.write_text("phone\n+393331230001\n", encoding="utf-8")
+    (job.folder / "out").write_text("in the way", encoding="utf-8")
+    rooms.scrubs.begin(job)
+    await over(job)
+    assert job.state is State.FAILED
+    assert job.problem.startswith("leads.csv: the server cannot keep its results (")
+    assert "--out" not in job.problem
+    assert str(job.folder) not in job.problem
 
 
 async def test_a_list_that_is_stopped_leaves_nothing(rooms: Rooms) -> None:

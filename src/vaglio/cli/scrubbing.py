@@ -37,7 +37,7 @@ def scrub_(
 ) -> None:
     """Part a calling list into leads that could be called and leads that could not, with the reason for each."""
     instant = read_instant("--at", at) if at is not None else None
-    order = Order(file, campaign, out, number_column, region, instant)
+    order = Order(file, campaign, out, number_column, region=region, at=instant)
     with progress_bar(file.name) as on_progress:
         summary = scrub(Site.at(config), order, on_progress)
     if json:

@@ -99,6 +99,8 @@ def test_what_cannot_be_scrubbed_is_told(open_as: Open, tmp_path: Path) -> None:
     told = page.get_by_role("alert")
     expect(told).to_contain_text("no column holds phone numbers")
     expect(told).to_contain_text(file.name)
+    expect(told).to_contain_text("with “Column of the number”")
+    assert "--number-column" not in told.inner_text()
     assert "uploads" not in told.inner_text()
 
 

@@ -42,8 +42,10 @@ class Layout:
     """Of that column; its place from 1 where there is no header."""
 
 
-def layout_of(file: Path, rows: Sequence[Sequence[str]], wanted: str | None, region: str) -> Layout:
-    """The layout of a list, of which these are the first rows.
+def layout_of(
+    file: Path, rows: Sequence[Sequence[str]], wanted: str | None, region: str, *, named_by: str
+) -> Layout:
+    """The layout of a list, of which these are the first rows; `named_by` is where the caller may name the column.
 
     Raises:
         InputError: when the number's column cannot be told, or the one wanted is not there.
@@ -60,7 +62,7 @@ def layout_of(file: Path, rows: Sequence[Sequence[str]], wanted: str | None, reg
         return Layout(header, found[0], first[found[0]] if header else str(found[0] + 1))
     told = ", ".join(repr(first[place]) if header else str(place + 1) for place in found[:5])
     what = f"several columns could hold the number ({told})" if found else "no column holds phone numbers"
-    raise InputError(f"{file}: {what}; name it with --number-column NAME, or by its place from 1")
+    raise InputError(f"{file}: {what}; give its name, or its place from 1, with {named_by}")
 
 
 def _wanted(file: Path, first: Sequence[str], wanted: str, *, header: bool) -> Layout:

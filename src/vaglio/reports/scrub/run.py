@@ -41,6 +41,8 @@ class Order:
     """Directory of `allowed.csv` and `blocked.csv`."""
     number_column: str | None = None
     """Its name, or its place from 1; None: found."""
+    column_named_by: str = "--number-column"
+    """What an error tells to name it with: the option, a form's field."""
     region: str | None = None
     """In whose form bare digits are written; None: the campaign's, as it is dialled."""
     at: datetime | None = None
@@ -201,7 +203,8 @@ def _filled(groups: Iterator[list[bytes]]) -> Iterator[list[bytes]]:
 
 def _layout(order: Order, sample: list[bytes], delimiter: bytes, region: str) -> Layout:
     rows = [cells(record, delimiter) for record in sample]
-    return layout_of(order.file, rows, order.number_column, order.region or region)
+    region = order.region or region
+    return layout_of(order.file, rows, order.number_column, region, named_by=order.column_named_by)
 
 
 def _batches(groups: Iterator[list[bytes]]) -> Iterator[list[bytes]]:

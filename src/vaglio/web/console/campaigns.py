@@ -89,6 +89,7 @@ async def import_(visit: Changing) -> Response:
                 path,
                 name=name,
                 origin=visit.caller.origin,
+                owns=visit.caller.owns,
                 check=lambda content, known: _check_owned(visit.caller, content, known),
             )
         except InputError as error:

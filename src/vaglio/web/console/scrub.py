@@ -109,7 +109,8 @@ def _wish(visit: Visit) -> tuple[UploadFile, Wish]:
     if visit.rooms.scrubs.busy(caller.name):
         raise InputError(say("scrub.busy"))
     column = visit.text("column", most=200) or None
-    return upload, Wish(caller.name, name_of(upload), campaign.id, column, at, caller.origin)
+    field = say("scrub.column")
+    return upload, Wish(caller.name, name_of(upload), campaign.id, column, field, at, caller.origin)
 
 
 def _page(visit: Visit, *, problem: str = "") -> Response:

@@ -48,6 +48,8 @@ class Wish:
     """Of the list, as the person calls it."""
     campaign: str
     column: str | None
+    column_field: str
+    """How the page calls the field of the column, in the person's language."""
     at: datetime | None
     origin: Mapping[str, object]
 
@@ -191,6 +193,7 @@ class Jobs:
             "name": wish.name,
             "campaign": wish.campaign,
             "column": wish.column,
+            "column_field": wish.column_field,
             "at": wish.at.isoformat() if wish.at else None,
             "origin": dict(wish.origin),
         }

@@ -36,6 +36,7 @@ def main() -> None:
         asked["campaign"],
         Path(asked["out"]),
         asked["column"],
+        f"“{asked['column_field']}”",
         at=datetime.fromisoformat(asked["at"]) if asked["at"] else None,
         name=asked["name"],
         origin=asked["origin"],
@@ -43,9 +44,16 @@ def main() -> None:
     try:
         summary = scrub(Site.at(Path(asked["configuration"])), order, on_progress)
     except VaglioError as error:
-        _tell({"problem": str(error).replace(str(file), asked["name"])})
+        _tell({"problem": _problem(error, file, asked["name"])})
     else:
         _tell({"summary": summary.document()})
+
+
+def _problem(error: VaglioError, file: Path, name: str) -> str:
+    """What the person is told: the list by its own name, and nothing of the server's directories."""
+    if isinstance(error.__cause__, OSError):
+        return f"{name}: the server cannot keep its results ({error.__cause__.strerror}); tell those who run it"
+    return str(error).replace(str(file), name)
 
 
 def _tell(line: dict[str, Any]) -> None:
