@@ -115,6 +115,60 @@ def test_several_processes_find_the_same(sealed: Site, monkeypatch: pytest.Monke
     assert found.numbers == 4 * 28 * 4 + 1
 
 
+def attempt_of(site: Site, decision: str) -> int:
+    with sqlite3.connect(site.path) as connection:
+        (seq,) = connection.execute("SELECT seq FROM attempt WHERE decision = ?", (decision,)).fetchone()
+    connection.close()
+    return int(seq)
+
+
+@pytest.mark.parametrize(
+    ("change", "intact"),
+    [
+        ("outcome = outcome", True),
+        ("outcome = 'busy'", False),
+        ("outcome = NULL", False),
+        ("delivered = 1", False),
+    ],
+)
+def test_what_is_told_of_a_call_much_later_counts(
+    sealed: Site, monkeypatch: pytest.MonkeyPatch, change: str, *, intact: bool
+) -> None:
+    """Delivery, an outcome, and a second outcome that supersedes it, each read in another stretch."""
+    monkeypatch.setattr("vaglio.audit.verify.STRETCH", 256)
+    called = sealed.decision("+393409990000")
+    with sealed.log() as log:
+        log.append(called)
+        log.append_many([sealed.decision(f"+3934099910{last:03}") for last in range(300)])
+        log.append(delivery_entry(called.id, sealed.now, 900))
+        log.append(outcome_entry(called.id, sealed.now, CallOutcome.BUSY, {"seconds": 0}))
+        log.append_many([sealed.decision(f"+3934099920{last:03}") for last in range(300)])
+        log.append(outcome_entry(called.id, sealed.now, CallOutcome.ANSWERED, {"seconds": 30}))
+    seq = attempt_of(sealed, called.id)
+    tamper(sealed, f"UPDATE attempt SET {change} WHERE seq = {seq}")  # noqa: S608 - as written above
+    found = verify_log(sealed.path, sealed.keys.verifier, keys=sealed.keys, processes=1)
+    expected = [] if intact else [(seq, DamageKind.ATTEMPT)]
+    assert [(damage.seq, damage.kind) for damage in found.damages] == expected
+
+
+def test_a_missing_and_an_invented_attempt_are_named(sealed: Site) -> None:
+    """By the entry whose row is gone, and by the one that is no call let out."""
+    with sqlite3.connect(sealed.path) as connection:
+        (gone,) = connection.execute("SELECT seq FROM attempt WHERE seq > 300 ORDER BY seq").fetchone()
+        (blocked,) = connection.execute("SELECT seq FROM entry WHERE verdict = 'block' AND seq > 300").fetchone()
+    connection.close()
+    tamper(
+        sealed,
+        f"DELETE FROM attempt WHERE seq = {gone}",  # noqa: S608 - a number
+        "INSERT INTO attempt SELECT token, entry.at, entry.seq, controller, 'pbx', 'x', entry.id, NULL, NULL"  # noqa: S608
+        f" FROM entry JOIN subject USING (seq) WHERE seq = {blocked}",
+        "INSERT INTO attempt SELECT token, at + 1, seq, controller, pbx, uniqueid, decision, delivered, outcome"
+        " FROM attempt ORDER BY seq LIMIT 1",
+    )
+    found = {(damage.seq, damage.kind) for damage in verify(sealed).damages}
+    assert {(gone, DamageKind.ATTEMPT), (blocked, DamageKind.ATTEMPT)} <= found
+
+
 def columns() -> Iterator[tuple[str, str]]:
     from importlib.resources import files  # noqa: PLC0415
 

@@ -13,6 +13,8 @@ Fetch = Callable[[int, int], bytes]
 HASH = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
 
+_PAIR = 2 * HASH
+
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """The hash of an inner node."""
@@ -21,13 +23,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 def fold(hashes: Sequence[bytes]) -> bytes:
     """The root over one to many neighbouring subtrees of the same height, the first of them well placed."""
-    level = list(hashes)
-    while len(level) > 1:
-        paired = [node_hash(level[index], level[index + 1]) for index in range(0, len(level) - 1, 2)]
-        if len(level) % 2:
-            paired.append(level[-1])
-        level = paired
-    return level[0]
+    level = b"".join(hashes)
+    while len(level) > HASH:
+        paired = len(level) - len(level) % _PAIR
+        nodes = [hashlib.sha256(b"\1" + level[at : at + _PAIR]).digest() for at in range(0, paired, _PAIR)]
+        level = b"".join(nodes) + level[paired:]
+    return level
 
 
 def root(fetch: Fetch, size: int) -> bytes:

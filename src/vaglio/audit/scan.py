@@ -7,18 +7,19 @@ import hashlib
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import orjson
+from msgspec import MsgspecError
 
+from vaglio.audit.attempt_scan import Attempts
 from vaglio.audit.canonical import leaf_hash
 from vaglio.audit.damage import Damage, DamageKind
 from vaglio.audit.entry import EntryKind, commitment
 from vaglio.audit.keys import Keys
 from vaglio.audit.merkle import HASH, fold
 from vaglio.audit.removal import Removals
+from vaglio.audit.said import COLUMNS, Said, microseconds, read
 from vaglio.audit.store import IN_PASSING, open_reading
 from vaglio.audit.tiles import FULL, WIDTH, split
 from vaglio.audit.tree import tile_reader
@@ -29,12 +30,21 @@ MAX_DAMAGES = 100
 """Of one kind in one stretch; a log that is damaged all over is not listed entry by entry."""
 
 _WINDOW = 1024
-_ROWS = """
-    SELECT entry.seq, body, id, kind, at, campaign, controller, verdict, reason, ref, salt, token, sealed
-    FROM entry LEFT JOIN subject ON subject.seq = entry.seq
-    WHERE entry.seq BETWEEN ? AND ? ORDER BY entry.seq"""
+_TELLING = frozenset({EntryKind.DELIVERY.value, EntryKind.OUTCOME.value})
+_DECIDING = frozenset({EntryKind.DECISION.value, EntryKind.FAILOPEN.value})
+_ENTRIES = """
+    SELECT seq, body, id, kind, at, campaign, controller, verdict, reason, ref
+    FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq"""
+_SIDES = """
+    SELECT subject.seq, salt, subject.token, sealed,
+        attempt.controller, attempt.pbx, attempt.uniqueid, attempt.decision, delivered, outcome
+    FROM subject CROSS JOIN entry USING (seq)
+    LEFT JOIN attempt ON attempt.token = subject.token AND attempt.at = entry.at AND attempt.seq = subject.seq
+    WHERE subject.seq BETWEEN ? AND ?"""
 _HASHED = "SELECT body FROM entry WHERE seq BETWEEN ? AND ? ORDER BY seq"
-_COLUMNS = ("id", "kind", "at", "campaign", "controller", "verdict", "reason", "ref")
+
+_Side = tuple[Any, ...]
+"""A side row, `seq, salt, token, sealed`, and the attempt's columns behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,7 @@ class Scan:
     numbers: int = 0
     removed: int = 0
     attempts: int = 0
-    """Calls let out that must stand among the attempts."""
+    """Calls let out that stand among the attempts."""
     damages: list[Damage] = field(default_factory=list)
 
     def add(self, seq: int, kind: DamageKind, detail: str) -> None:
@@ -90,7 +100,8 @@ def scan(stretch: Stretch) -> Scan:
 
 def _scan(connection: sqlite3.Connection, stretch: Stretch, keys: Keys | None, found: Scan) -> None:
     tile = tile_reader(connection)
-    cursor = connection.execute(_ROWS, (stretch.first, stretch.last))
+    attempts = Attempts(connection, found.add)
+    cursor = connection.execute(_ENTRIES, (stretch.first, stretch.last))
     shifted = False
     for start in range(stretch.first, stretch.last + 1, WIDTH):
         rows = cursor.fetchmany(min(WIDTH, stretch.last + 1 - start))
@@ -104,8 +115,11 @@ def _scan(connection: sqlite3.Connection, stretch: Stretch, keys: Keys | None, f
         if not shifted and b"".join(hashes)[: len(known)] != known:
             shifted = _compare(connection, start, hashes, split(known), found)
         _full(tile, number, known, found)
+        sides = {side[0]: side for side in connection.execute(_SIDES, (start, start + len(rows) - 1))}
         for row in rows:
-            _row(row, stretch.removals, keys, found)
+            _row(row, sides.get(row[0]), stretch.removals, keys, found, attempts)
+    attempts.finish()
+    found.attempts = attempts.right
 
 
 def _gap(rows: list[tuple[Any, ...]], first: int, last: int) -> tuple[int, int] | None:
@@ -161,50 +175,63 @@ def _classify(connection: sqlite3.Connection, seq: int) -> tuple[DamageKind, str
     return DamageKind.EDITED, f"entry {seq} is not what was sealed"
 
 
-def _row(row: tuple[Any, ...], removals: Removals, keys: Keys | None, found: Scan) -> None:
-    seq, raw, name, kind, at, campaign, controller, verdict, reason, ref, salt, token, sealed = row
+def _row(
+    row: tuple[Any, ...],
+    side: _Side | None,
+    removals: Removals,
+    keys: Keys | None,
+    found: Scan,
+    attempts: Attempts,
+) -> None:
+    seq, raw, name, kind, at, campaign, controller, verdict, reason, ref = row
     try:
-        body = orjson.loads(raw)
-        get = body.get
-        same = (
-            get("id") == name
-            and get("kind") == kind
-            and get("campaign") == campaign
-            and get("controller") == controller
-            and get("verdict") == verdict
-            and get("reason") == reason
-            and get("ref") == ref
-            and round(datetime.fromisoformat(body["at"]).timestamp() * 1_000_000) == at
-        )
-    except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError, ValueError):
+        said = read(raw)
+    except (MsgspecError, UnicodeDecodeError):
         found.add(seq, DamageKind.EDITED, f"entry {seq}: its body is no entry")
         return
-    if not same:
+    if not (
+        said.id == name
+        and microseconds(said) == at
+        and said.kind == kind
+        and said.campaign == campaign
+        and said.controller == controller
+        and said.verdict == verdict
+        and said.reason == reason
+        and said.ref == ref
+    ):
         found.add(
-            seq, DamageKind.EDITED, f"entry {seq}: column {_wrong_column(body, row)} is not what its body says"
+            seq, DamageKind.EDITED, f"entry {seq}: column {_wrong_column(said, row)} is not what its body says"
         )
-    number = body.get("number")
-    committed = number.get("commitment") if isinstance(number, dict) else None
-    if sealed is None and committed is not None:
-        if removals.cover(seq, number.get("country"), at):
+    committed = said.number.commitment if said.number is not None else None
+    if side is not None:
+        _side_row(name, committed, side, keys, found)
+    elif committed is not None and said.number is not None:
+        if removals.cover(seq, said.number.country, at):
             found.removed += 1
         else:
             found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: its side row is missing, and was not purged")
-    elif sealed is not None:
-        _side_row(seq, name, committed, (salt, token, sealed), keys, found)
-        if committed is not None and (verdict == Verdict.ALLOW or kind == EntryKind.FAILOPEN):
-            found.attempts += bool(body.get("uniqueid")) and controller is not None
+    if kind in _TELLING:
+        attempts.told(said, at)
+    elif kind in _DECIDING:
+        if side is not None and _counts(said):
+            attempts.let_out(seq, said, at, side[4:])
+        else:
+            attempts.decided(name)
 
 
-def _wrong_column(body: dict[str, Any], row: tuple[Any, ...]) -> str:
-    columns = zip(_COLUMNS, row[2:], strict=False)
-    return next((column for column, value in columns if column != "at" and body.get(column) != value), "at")
+def _counts(said: Said) -> bool:
+    """Whether the call was let out and counts towards a frequency cap."""
+    let_out = said.verdict == Verdict.ALLOW or said.kind == EntryKind.FAILOPEN
+    return let_out and bool(said.uniqueid) and said.controller is not None
 
 
-def _side_row(
-    seq: int, name: str, committed: str | None, row: tuple[bytes, bytes, bytes], keys: Keys | None, found: Scan
-) -> None:
-    salt, token, sealed = row
+def _wrong_column(said: Said, row: tuple[Any, ...]) -> str:
+    columns = zip(COLUMNS, row[2:], strict=True)
+    return next((column for column, value in columns if column != "at" and getattr(said, column) != value), "at")
+
+
+def _side_row(name: str, committed: str | None, side: _Side, keys: Keys | None, found: Scan) -> None:
+    seq, salt, token, sealed = side[:4]
     if committed is None:
         found.add(seq, DamageKind.SIDE_TABLE, f"entry {seq}: has a side row, but concerns no number")
     elif keys is not None:

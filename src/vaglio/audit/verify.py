@@ -14,7 +14,7 @@ from contextlib import closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
-from vaglio.audit.attempt_scan import PARTS, missing_attempts, scan_attempts
+from vaglio.audit.attempt_scan import unaccounted
 from vaglio.audit.checkpoint import Checkpoint
 from vaglio.audit.continuity import check_checkpoints, continued, kept_outside, key_chain
 from vaglio.audit.damage import Damage, DamageKind, Verification
@@ -93,7 +93,7 @@ def verify_log(
                 Damage(entries + 1, DamageKind.ROLLED_BACK, f"entries {entries + 1} to {sealed} were cut off")
             )
         if not any(damage.kind in _OF_ENTRIES for damage in damages):
-            damages += missing_attempts(connection, entries, scanned.attempts)
+            damages += unaccounted(connection, entries, scanned.attempts)
         else:
             damages = [damage for damage in damages if damage.kind is not DamageKind.ATTEMPT]
     remaining = _still_missing(path, damages)
@@ -125,22 +125,17 @@ def _scan_all(
         Stretch(path, first, min(first + STRETCH - 1, entries), sealed, removals, directory)
         for first in range(1, entries + 1, STRETCH)
     ]
-    parts = [(path, entries, part) for part in range(PARTS)]
     workers = min(processes or os.cpu_count() or 1, _MAX_PROCESSES, len(stretches))
     if workers < 2:  # noqa: PLR2004 - a second process pays only with a second stretch
         for stretch in stretches:
             yield scan(stretch)
             _tell(progress, stretch, entries)
-        yield from (scan_attempts(part) for part in parts)
         return
     # Rows make no cycles: without the collector a worker is a tenth faster.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=gc.disable) as pool:
-        scans = pool.map(scan, stretches)
-        of_attempts = pool.map(scan_attempts, parts)
-        for stretch, found in zip(stretches, scans, strict=True):
+        for stretch, found in zip(stretches, pool.map(scan, stretches), strict=True):
             yield found
             _tell(progress, stretch, entries)
-        yield from of_attempts
 
 
 def _tell(progress: Callable[[int, int], None] | None, stretch: Stretch, entries: int) -> None:
