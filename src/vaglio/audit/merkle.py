@@ -21,13 +21,16 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
-def fold(hashes: Sequence[bytes]) -> bytes:
-    """The root over one to many neighbouring subtrees of the same height, the first of them well placed."""
-    level = b"".join(hashes)
+def fold(hashes: bytes) -> bytes:
+    """The root over one to many neighbouring subtrees of the same height, the first of them well placed.
+
+    `hashes` are theirs, one after another. What is no whole number of hashes has a root too, that of no tree.
+    """
+    level = hashes
     while len(level) > HASH:
-        paired = len(level) - len(level) % _PAIR
-        nodes = [hashlib.sha256(b"\1" + level[at : at + _PAIR]).digest() for at in range(0, paired, _PAIR)]
-        level = b"".join(nodes) + level[paired:]
+        pairs = range(0, len(level) - HASH, _PAIR)
+        nodes = b"".join([hashlib.sha256(b"\1" + level[at : at + _PAIR]).digest() for at in pairs])
+        level = nodes + level[len(pairs) * _PAIR :]
     return level
 
 

@@ -138,7 +138,7 @@ def _full(tile: Callable[[int, int], bytes], number: int, known: bytes, found: S
     """A full tile's root must stand in the level above."""
     if len(known) == FULL:
         above, place = divmod(number, WIDTH)
-        if tile(1, above)[place * HASH : (place + 1) * HASH] != fold(split(known)):
+        if tile(1, above)[place * HASH : (place + 1) * HASH] != fold(known):
             detail = f"tile 0/{number} or 1/{above} was edited: the one is not the hash of the other"
             found.add(number * WIDTH + 1, DamageKind.TILE, detail)
 

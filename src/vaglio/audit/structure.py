@@ -43,7 +43,7 @@ class Tree:
                 yield _tile_damage(level, number, f"tile {level}/{number} is missing, cut or too long")
             elif level > 1:
                 for place, known in enumerate(split(self._tile(level, number))):
-                    below = split(self._tile(level - 1, number * WIDTH + place))
+                    below = self._tile(level - 1, number * WIDTH + place)
                     if not below or fold(below) != known:
                         detail = f"tile {level}/{number} or {level - 1}/{number * WIDTH + place} was edited"
                         yield _tile_damage(level, number, detail)

@@ -34,8 +34,8 @@ def fetcher(tile: Tile) -> Fetch:
         number, place = divmod(index << within, WIDTH)
         if (level, number) not in read:
             read[level, number] = tile(level, number)
-        hashes = split(read[level, number])[place : place + (1 << within)]
-        if len(hashes) < 1 << within:
+        hashes = read[level, number][place * HASH : (place + (1 << within)) * HASH]
+        if len(hashes) < HASH << within:
             raise MissingTile(level, number)
         return fold(hashes)
 
@@ -80,7 +80,7 @@ def grow(tile: Tile, size: int, leaves: Iterable[bytes]) -> dict[tuple[int, int]
             changed[level, number] += leaf
             size += 1
             if place == WIDTH - 1:
-                full.append(fold(split(bytes(changed[level, number]))))
+                full.append(fold(bytes(changed[level, number])))
         added, size, level = full, (size - len(added)) // WIDTH, level + 1
     return {key: bytes(hashes) for key, hashes in changed.items()}
 
