@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,6 +32,7 @@ from vaglio.index.definitions import definition
 from vaglio.index.imports import import_facts
 from vaglio.index.reader import Reader
 from vaglio.index.records import FactKind, OppositionRecord
+from vaglio.index.shards import active_snapshots, listed
 from vaglio.index.snapshots import import_list
 from vaglio.index.store import Store
 from vaglio.model import Campaign, DialMode, Purpose, RegisterState
@@ -80,6 +82,17 @@ def look_up(index: Path, listed: int) -> dict[str, Any]:
 
         by_key = {number.key: number for number in numbers}
         times, found = peers.timed(lambda key: listed_as(by_key[key]), list(by_key))
+        return {"times": times, "found": found, "held": anonymous_megabytes() - before}
+
+
+def look_up_list(index: Path, listed_numbers: int) -> dict[str, Any]:
+    """The list alone, from the service's read path: what the peers are asked."""
+    keys = [key for key in asked(LOOK_UPS, listed_numbers) if parse_e164(f"+{key}").e164]
+    with closing(database.read_only(index)) as connection:
+        connection.execute("PRAGMA mmap_size = 1073741824")  # as the service's reader has it
+        before = anonymous_megabytes()
+        snapshot = active_snapshots(connection)["us-dnc"].id
+        times, found = peers.timed(lambda key: listed(connection, snapshot, key), list(dict.fromkeys(keys)))
         return {"times": times, "found": found, "held": anonymous_megabytes() - before}
 
 
@@ -187,7 +200,9 @@ def list_table(amount: int, folder: Path) -> str:
     write_list(file, amount)
     rows = []
     index = folder / "index.db"
-    rows.append(_row("Vaglio", amount, alone(load_list, file, index), index, alone(look_up, index, amount)))
+    loaded = alone(load_list, file, index)
+    rows.append(_row("Vaglio", amount, loaded, index, alone(look_up_list, index, amount)))
+    rows.append(_row("Vaglio, all facts of a number", amount, loaded, index, alone(look_up, index, amount)))
     for name in ("SQLite rows", "LMDB", "sorted file"):
         kept = folder / "peer"
         try:
